@@ -1,0 +1,203 @@
+//! The configuration of a simulated provider: plain structs with defaults.
+//!
+//! Owns the numbers a user may choose. Never acts on them and never reads a clock.
+
+use std::fmt;
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::script::Script;
+
+/// Everything a [`Sim`](crate::Sim) is told when it starts.
+///
+/// The default is a healthy provider for a demonstration: log-normal latency with a median of
+/// 400 ms and a sigma of 0.4, plausible answers, no limits, no faults, any nonempty key, no log.
+#[derive(Clone)]
+pub struct Config {
+    /// Seeds latencies, faults, ids and texts; the same seed gives the same run. Default 0.
+    pub seed: u64,
+    /// The time between a request's last byte and its answer.
+    pub latency: Latency,
+    /// What the answers say. Default [`Answers::Plausible`].
+    pub answers: Answers,
+    /// How long plausible answers are. Default [`OutputLength::AsWritten`].
+    pub output_length: OutputLength,
+    /// What the account may use. Default: no limits.
+    pub limits: Limits,
+    /// Faults drawn by probability. Default: none.
+    pub faults: Faults,
+    /// Decides each request by code; asked before anything else is. Default `None`.
+    pub script: Option<Script>,
+    /// The only accepted key. Default `None`: any nonempty key passes.
+    pub required_key: Option<String>,
+    /// The names `GET /v1/models` lists; any model is served. Default `sim-small`, `sim-large`.
+    pub models: Vec<String>,
+    /// Receives the log as JSON lines, at most about 50 ms late. Default `None`.
+    pub log_file: Option<Arc<File>>,
+    /// Whether [`Sim::log`](crate::Sim::log) keeps the log in memory. Default `false`.
+    pub keep_log: bool,
+    /// Whether request records hold the prompt's text. Default `false`.
+    pub log_prompts: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            seed: 0,
+            latency: Latency::default(),
+            answers: Answers::default(),
+            output_length: OutputLength::default(),
+            limits: Limits::default(),
+            faults: Faults::default(),
+            script: None,
+            required_key: None,
+            models: vec!["sim-small".to_owned(), "sim-large".to_owned()],
+            log_file: None,
+            keep_log: false,
+            log_prompts: false,
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    /// Shows every field except the script's code and the required key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("seed", &self.seed)
+            .field("latency", &self.latency)
+            .field("answers", &self.answers)
+            .field("output_length", &self.output_length)
+            .field("limits", &self.limits)
+            .field("faults", &self.faults)
+            .field("script", &self.script.is_some())
+            .field("required_key", &self.required_key.is_some())
+            .field("models", &self.models)
+            .field("log_file", &self.log_file)
+            .field("keep_log", &self.keep_log)
+            .field("log_prompts", &self.log_prompts)
+            .finish()
+    }
+}
+
+/// The time between a request's last byte and its answer.
+///
+/// Only normal answers wait; rejections and errors are sent at once.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Latency {
+    /// No wait at all: the counterpart of a load generator.
+    Zero,
+    /// The same wait each time.
+    Fixed(Duration),
+    /// A log-normal wait.
+    LogNormal {
+        /// Half of the waits are shorter.
+        median: Duration,
+        /// The standard deviation of the logarithm; 0 is constant, 0.4 is a calm provider.
+        sigma: f64,
+    },
+    /// A wait that grows with the answer.
+    PerToken {
+        /// The time until the first output token.
+        first: Duration,
+        /// The time each output token adds.
+        per_output_token: Duration,
+    },
+}
+
+impl Default for Latency {
+    /// Log-normal, median 400 ms, sigma 0.4: short enough for a demonstration to end soon.
+    fn default() -> Self {
+        Latency::LogNormal {
+            median: Duration::from_millis(400),
+            sigma: 0.4,
+        }
+    }
+}
+
+/// What the answers say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Answers {
+    /// A label, an extract or prose, as the prompt asks; the same prompt gets the same answer.
+    #[default]
+    Plausible,
+    /// The last user message.
+    Echo,
+    /// Always this text: the cheapest.
+    Fixed(String),
+}
+
+/// How long plausible answers are.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum OutputLength {
+    /// As long as the text happens to be.
+    #[default]
+    AsWritten,
+    /// A log-normal number of tokens, fixed by the prompt; shorter texts are padded to it.
+    LogNormal {
+        /// Half of the answers are shorter, in tokens of four characters.
+        median: f64,
+        /// The standard deviation of the logarithm; 0 is constant.
+        sigma: f64,
+    },
+}
+
+/// What the account may use, over all models and both dialects together.
+///
+/// Each limit is a token bucket that refills continuously and starts full.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Requests per minute. Default `None`.
+    pub rpm: Option<u64>,
+    /// Requests per second; its bucket holds one second, and no header tells of it. Default `None`.
+    pub rps: Option<f64>,
+    /// Input and output tokens per minute. Default `None`.
+    ///
+    /// OpenAI charges the input and the request's token cap up front and corrects at the end;
+    /// Anthropic charges the input up front and the output at the end.
+    pub tpm: Option<u64>,
+    /// Input tokens per minute, charged up front. Default `None`.
+    pub itpm: Option<u64>,
+    /// Output tokens per minute, charged at the end; may run into debt. Default `None`.
+    pub otpm: Option<u64>,
+    /// The requests served at the same time; one more is rejected. Default `None`.
+    pub max_in_flight: Option<usize>,
+    /// The refill a per-minute bucket holds. Default 60 s: a full minute.
+    pub burst: Duration,
+    /// Whether rejected, invalid and failed requests consume too. Default `false`.
+    pub count_failed: bool,
+    /// Whether answers carry rate headers and rejections `retry-after`. Default `true`.
+    pub headers: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            rpm: None,
+            rps: None,
+            tpm: None,
+            itpm: None,
+            otpm: None,
+            max_in_flight: None,
+            burst: Duration::from_secs(60),
+            count_failed: false,
+            headers: true,
+        }
+    }
+}
+
+/// Faults drawn by probability, at most one for each request.
+///
+/// Probabilities are between 0 and 1 and should add up to at most 1. They strike requests that
+/// the limits admitted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Faults {
+    /// Error statuses with their probabilities, sent at once in the dialect's own body form.
+    pub error_rate: Vec<(u16, f64)>,
+    /// The probability that the connection is reset before the answer's first byte.
+    pub reset: f64,
+    /// The probability that the answer is cut at a random byte and the connection closed.
+    pub cut: f64,
+    /// The probability that the answer never comes.
+    pub stall: f64,
+}

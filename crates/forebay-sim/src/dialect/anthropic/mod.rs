@@ -1,0 +1,14 @@
+//! Anthropic messages.
+//!
+//! Owns this dialect's bodies, messages and headers. Never knows OpenAI's.
+//! The wordings are those of api.anthropic.com.
+
+mod answer;
+mod error;
+mod rate;
+mod request;
+
+pub(super) use answer::{completion, headers, models};
+pub(super) use error::{bad_key, error};
+pub(super) use rate::{rate_headers, refusal};
+pub(super) use request::parse;

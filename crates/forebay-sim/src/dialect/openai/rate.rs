@@ -1,0 +1,127 @@
+//! Tells clients about limits: the 429 and the rate headers.
+//!
+//! Owns the wording and the form of durations. Never counts anything itself.
+
+use std::time::Duration;
+
+use crate::dialect::ApiError;
+use crate::http::Output;
+use crate::limits::{Level, Levels, Meter, Refusal};
+
+pub(in crate::dialect) fn refusal(refusal: &Refusal, model: &str, headers: bool) -> ApiError {
+    let mut rate_headers = Vec::new();
+    let (kind, message) = match *refusal {
+        Refusal::Exhausted {
+            meter,
+            limit,
+            used,
+            requested,
+            wait,
+        } => {
+            if headers {
+                let ms = wait.as_nanos().div_ceil(1_000_000);
+                rate_headers.push(("retry-after".to_owned(), ms.div_ceil(1000).to_string()));
+                rate_headers.push(("retry-after-ms".to_owned(), ms.to_string()));
+            }
+            let (kind, unit) = unit(meter);
+            let wait = go_duration(wait);
+            let message = format!(
+                "Rate limit reached for {model} in organization org-sim on {unit}: Limit {limit}, \
+                 Used {used}, Requested {requested}. Please try again in {wait}. Visit \
+                 https://platform.openai.com/account/rate-limits to learn more."
+            );
+            (kind, message)
+        }
+        Refusal::TooLarge {
+            meter,
+            limit,
+            requested,
+        } => {
+            let (kind, unit) = unit(meter);
+            let message = format!(
+                "Request too large for {model} in organization org-sim on {unit}: Limit {limit}, \
+                 Requested {requested}. The input or output tokens must be reduced in order to \
+                 run successfully."
+            );
+            (kind, message)
+        }
+        Refusal::InFlight { limit } => {
+            let message = format!(
+                "Rate limit reached for {model} in organization org-sim on concurrent requests: \
+                 Limit {limit}, Used {limit}, Requested 1."
+            );
+            ("requests", message)
+        }
+    };
+    ApiError {
+        kind,
+        code: Some("rate_limit_exceeded"),
+        message: message.into(),
+        headers: rate_headers,
+        ..ApiError::of(429)
+    }
+}
+
+fn unit(meter: Meter) -> (&'static str, &'static str) {
+    match meter {
+        Meter::Requests => ("requests", "requests per min (RPM)"),
+        Meter::RequestsPerSecond => ("requests", "requests per sec (RPS)"),
+        Meter::Tokens => ("tokens", "tokens per min (TPM)"),
+        Meter::InputTokens => ("tokens", "input tokens per min (ITPM)"),
+        Meter::OutputTokens => ("tokens", "output tokens per min (OTPM)"),
+    }
+}
+
+pub(in crate::dialect) fn rate_headers(output: &mut Output, levels: &Levels) {
+    let shown = [("requests", levels.requests), ("tokens", levels.tokens)];
+    for (name, level) in shown {
+        let Some(Level {
+            limit,
+            remaining,
+            until_full,
+        }) = level
+        else {
+            continue;
+        };
+        output
+            .header(&format!("x-ratelimit-limit-{name}"), limit)
+            .header(&format!("x-ratelimit-remaining-{name}"), remaining)
+            .header(
+                &format!("x-ratelimit-reset-{name}"),
+                go_duration(until_full),
+            );
+    }
+}
+
+/// A duration as Go prints it, such as `6m0s`, `1.5s` or `12ms`; rounded up to milliseconds.
+fn go_duration(duration: Duration) -> String {
+    let ms = duration.as_nanos().div_ceil(1_000_000);
+    if ms > 0 && ms < 1000 {
+        return format!("{ms}ms");
+    }
+    let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
+    let mut text = match (hours, minutes) {
+        (0, 0) => format!("{seconds}"),
+        (0, _) => format!("{minutes}m{seconds}"),
+        _ => format!("{hours}h{minutes}m{seconds}"),
+    };
+    if !ms.is_multiple_of(1000) {
+        text.push_str(format!(".{:03}", ms % 1000).trim_end_matches('0'));
+    }
+    text + "s"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_printed_as_go_prints_them() {
+        let printed = |ms| go_duration(Duration::from_millis(ms));
+        assert_eq!(
+            [0, 12, 1000, 1500, 360_000, 4_560_667].map(printed),
+            ["0s", "12ms", "1s", "1.5s", "6m0s", "1h16m0.667s"]
+        );
+        assert_eq!(go_duration(Duration::from_nanos(1)), "1ms");
+    }
+}

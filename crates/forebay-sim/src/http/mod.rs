@@ -1,0 +1,18 @@
+//! The server's half of HTTP/1.1, on bytes.
+//!
+//! Owns reading requests and writing answers' heads. Never knows what a request asks for.
+
+mod chunked;
+mod head;
+mod input;
+mod output;
+
+pub(crate) use head::{Head, Method, Route, Span};
+pub(crate) use input::{Input, ReadError, Request};
+pub(crate) use output::{Output, reason_phrase};
+
+/// The most bytes a request's head may have; large enough for any client's cookies and tracing.
+pub(crate) const MAX_HEAD: usize = 64 * 1024;
+
+/// The most bytes a request's body may have; above the 32 MB real providers accept.
+pub(crate) const MAX_BODY: usize = 64 * 1024 * 1024;

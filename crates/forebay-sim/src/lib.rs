@@ -1,0 +1,64 @@
+//! A simulated LLM provider at wire level: point a client at it and judge what the client does.
+//!
+//! A [`Sim`] speaks HTTP/1.1 in two dialects, OpenAI chat completions and Anthropic messages,
+//! with their true answers, error bodies and rate headers. It enforces limits with token
+//! buckets, takes its time as a real back end would, fails on demand, and keeps a log of every
+//! request it received and every answer it fully sent.
+//!
+//! It serves loopback sockets in real time ([`Sim::serve`]) and in-memory pipes in paused
+//! tokio time ([`Sim::connect`], [`Sim::serve_connection`]); both use the same code, and all
+//! waiting goes through `tokio::time`.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use forebay_sim::{Action, Config, Latency, Sim};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let sim = Sim::new(Config {
+//!     latency: Latency::Zero,
+//!     script: Some(Arc::new(|call| match call.seen {
+//!         1 => Action::status(503),
+//!         _ => Action::Answer,
+//!     })),
+//!     ..Config::default()
+//! });
+//!
+//! let body = r#"{"model":"m","messages":[{"role":"user","content":"hello"}]}"#;
+//! let mut pipe = sim.connect();
+//! let head = "POST /v1/chat/completions HTTP/1.1\r\nauthorization: Bearer k\r\nconnection: close\r\n";
+//! pipe.write_all(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes()).await?;
+//! let mut answer = String::new();
+//! pipe.read_to_string(&mut answer).await?;
+//! assert!(answer.starts_with("HTTP/1.1 503 "));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What it never does: import the client it judges, stream, open a connection of its own, or
+//! read any clock other than tokio's (the wall clock is read once, when the [`Sim`] starts).
+
+mod answer;
+mod bucket;
+mod config;
+mod connection;
+mod dialect;
+mod faults;
+mod http;
+mod latency;
+mod limits;
+mod log;
+mod plan;
+mod script;
+mod seen;
+mod sim;
+mod stats;
+mod ticket;
+
+pub use config::{Answers, Config, Faults, Latency, Limits, OutputLength};
+pub use dialect::Dialect;
+pub use log::{DropReason, Event, LogRecord};
+pub use script::{Action, Call, Script};
+pub use sim::Sim;
+pub use stats::Stats;

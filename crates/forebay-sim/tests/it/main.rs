@@ -1,0 +1,20 @@
+//! The simulator from the outside, byte for byte, over in-memory pipes in paused time.
+
+/// A client that knows only bytes.
+mod client;
+/// What each dialect answers and rejects.
+mod dialects;
+/// Faults drawn by probability strike and are counted.
+mod faults;
+/// Requests are read and connections kept as HTTP/1.1 says.
+mod http;
+/// Answers take the time they are told to take.
+mod latency;
+/// Limits reject, tell, refill and correct.
+mod limits;
+/// The log holds what was received and what was fully sent, and nothing else.
+mod log;
+/// Real sockets: the same answers, and true resets.
+mod loopback;
+/// Each order of a script does what it says.
+mod script;

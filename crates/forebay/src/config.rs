@@ -1,0 +1,127 @@
+//! Numbers that a run is started with.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use crate::money::Usd;
+
+/// Rates that the user allows an endpoint; `None` leaves a rate unlimited.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Limits {
+    /// Requests per second.
+    pub rps: Option<f64>,
+    /// Requests per minute.
+    pub rpm: Option<f64>,
+    /// Input and output tokens per minute.
+    pub tpm: Option<f64>,
+    /// Input tokens per minute.
+    pub itpm: Option<f64>,
+    /// Output tokens per minute.
+    pub otpm: Option<f64>,
+    /// Requests per day.
+    pub rpd: Option<u64>,
+}
+
+/// How many attempts may be in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Concurrency {
+    /// This many, whatever happens.
+    Fixed(NonZeroUsize),
+}
+
+impl Concurrency {
+    /// Attempts in flight when the user names no number.
+    pub const DEFAULT: Concurrency = Concurrency::Fixed(NonZeroUsize::new(20).unwrap());
+}
+
+/// Deadlines of one attempt.
+///
+/// Defaults: those of the failure review in `docs/decisions/0003-deadlines.md`; the official
+/// SDKs' 600 seconds are a deadline between bytes and leave a dripping server undetected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Name resolution, TCP and TLS together. Default 10 s.
+    pub connect: Duration,
+    /// From the request's last byte to the answer's first. Default 600 s.
+    pub first_byte: Duration,
+    /// Between two reads of the answer. Default 120 s.
+    pub idle: Duration,
+    /// The whole attempt. Default 1800 s.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Timeouts {
+        Timeouts {
+            connect: Duration::from_secs(10),
+            first_byte: Duration::from_secs(600),
+            idle: Duration::from_secs(120),
+            total: Duration::from_secs(1800),
+        }
+    }
+}
+
+/// How failed attempts are tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetrySettings {
+    /// Attempts that count, per item; refusals for rate do not count. Default 5, at least 1.
+    pub max_attempts: u32,
+    /// The longest wait a provider may ask for; beyond it the endpoint is parked and the run
+    /// stops once nothing else can be done. Default 120 s, as in OpenAI's SDK.
+    pub max_wait: Duration,
+    /// How long an outage may last before the run stops. Default 1 h; 30 s at most while
+    /// nothing has ever succeeded.
+    pub max_outage: Duration,
+}
+
+impl Default for RetrySettings {
+    fn default() -> RetrySettings {
+        RetrySettings {
+            max_attempts: 5,
+            max_wait: Duration::from_secs(120),
+            max_outage: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// Everything the engine needs to know besides endpoint, items and outputs.
+#[derive(Debug, Clone)]
+pub struct EngineSettings {
+    /// How many attempts may be in flight.
+    pub concurrency: Concurrency,
+    /// Rates that the user allows.
+    pub limits: Limits,
+    /// Deadlines of one attempt.
+    pub timeouts: Timeouts,
+    /// How failed attempts are tried again.
+    pub retry: RetrySettings,
+    /// The most that the run may cost, earlier sessions included.
+    pub max_cost: Option<Usd>,
+    /// Whether identical requests in flight are sent once.
+    pub dedup: bool,
+    /// How long attempts in flight may go on after the first interrupt. Default 30 s.
+    pub grace: Duration,
+    /// Seed of every random choice (jitter).
+    pub seed: u64,
+    /// Keep the provider's own body in the row.
+    pub raw: bool,
+    /// The most output tokens of an answer, as the requests say.
+    pub max_tokens: Option<u32>,
+}
+
+impl Default for EngineSettings {
+    fn default() -> EngineSettings {
+        EngineSettings {
+            concurrency: Concurrency::DEFAULT,
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            retry: RetrySettings::default(),
+            max_cost: None,
+            dedup: false,
+            grace: Duration::from_secs(30),
+            seed: 0,
+            raw: false,
+            max_tokens: None,
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Where requests go: dialect, base URL, key, headers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::header::{HeaderName, HeaderValue};
+
+use crate::error::Error;
+
+/// A wire dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Provider {
+    /// OpenAI chat completions, and everything compatible with them.
+    OpenAi,
+    /// Anthropic messages.
+    Anthropic,
+}
+
+impl Provider {
+    /// The dialect's name in flags, config and model prefixes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Provider::OpenAi => "openai",
+            Provider::Anthropic => "anthropic",
+        }
+    }
+}
+
+/// The name of the body member that caps output tokens in the OpenAI dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenField {
+    /// `max_completion_tokens`, as OpenAI itself wants it.
+    MaxCompletionTokens,
+    /// `max_tokens`, as most compatible servers want it.
+    MaxTokens,
+}
+
+/// A base URL, its key and what goes into each request's head.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Name in model prefixes, rows and messages: `openai`, `sim`, or one of the user's.
+    pub name: String,
+    /// The dialect spoken there.
+    pub provider: Provider,
+    /// Where it is.
+    pub base_url: BaseUrl,
+    /// How a caller proves who it is; `None` sends no key at all.
+    pub key: Option<ApiKey>,
+    /// Further headers of each request; they replace Forebay's own of the same name.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// How the OpenAI dialect names the cap on output tokens.
+    pub token_field: TokenField,
+}
+
+/// A secret that is never shown.
+#[derive(Clone)]
+pub struct ApiKey {
+    secret: Arc<str>,
+    bearer: bool,
+}
+
+impl ApiKey {
+    /// A key, sent in the dialect's usual header.
+    ///
+    /// # Errors
+    /// When the key is empty or holds a character that a header cannot carry; the message does
+    /// not repeat the key.
+    pub fn new(secret: &str) -> Result<ApiKey, Error> {
+        let secret = secret.trim_matches(|c: char| c == ' ' || c == '\t');
+        if secret.is_empty() {
+            return Err(Error::config("the API key is empty"));
+        }
+        if let Some(bad) = secret.chars().find(|c| !('!'..='~').contains(c)) {
+            return Err(Error::config(format!(
+                "the API key holds a character that a header cannot carry: {bad:?}"
+            ))
+            .with_hint("copy the key again, without line breaks or spaces inside"));
+        }
+        Ok(ApiKey {
+            secret: secret.into(),
+            bearer: false,
+        })
+    }
+
+    /// The same key, sent as `Authorization: Bearer` whatever the dialect's habit is.
+    #[must_use]
+    pub fn as_bearer(mut self) -> ApiKey {
+        self.bearer = true;
+        self
+    }
+
+    /// Whether the key goes into `Authorization: Bearer` in every dialect.
+    pub fn is_bearer(&self) -> bool {
+        self.bearer
+    }
+
+    /// The secret itself, for building a header and for redaction; show it nowhere.
+    pub fn expose(&self) -> &str {
+        &self.secret
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(hidden)")
+    }
+}
+
+/// An absolute `http` or `https` URL without query, to which paths are appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl {
+    /// Whether TLS is spoken.
+    pub tls: bool,
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Path without a slash at its end; may be empty.
+    pub path: String,
+}
+
+impl BaseUrl {
+    /// Reads a base URL such as `https://api.openai.com/v1`.
+    ///
+    /// # Errors
+    /// When it is not an absolute http(s) URL, or holds a query, a fragment or user info.
+    pub fn parse(text: &str) -> Result<BaseUrl, Error> {
+        let bad = |why: &str| {
+            Error::config(format!("base URL {:?} {why}", without_userinfo(text)))
+                .with_hint("write it like https://host/v1 or http://localhost:8000/v1")
+        };
+        let uri: http::Uri = text.trim().parse().map_err(|_| bad("is not a URL"))?;
+        let tls = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            Some(_) => return Err(bad("has a scheme other than http and https")),
+            None => return Err(bad("has no scheme")),
+        };
+        let authority = uri.authority().ok_or_else(|| bad("has no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(bad("holds a user name or password"));
+        }
+        if uri.query().is_some() || text.contains('#') {
+            return Err(bad("holds a query or a fragment"));
+        }
+        let host = authority.host().trim_matches(['[', ']']);
+        if host.is_empty() {
+            return Err(bad("has no host"));
+        }
+        let port = match authority.port_u16() {
+            Some(0) => return Err(bad("has port 0")),
+            Some(port) => port,
+            None if authority.as_str().ends_with(':') || authority.port().is_some() => {
+                return Err(bad("has a port that is not a number from 1 to 65535"));
+            }
+            None if tls => 443,
+            None => 80,
+        };
+        Ok(BaseUrl {
+            tls,
+            host: host.to_owned(),
+            port,
+            path: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// Whether the host is this machine or a private network, where plain http is common.
+    pub fn is_local(&self) -> bool {
+        if self.host == "localhost" || self.host.ends_with(".localhost") {
+            return true;
+        }
+        match self.host.parse::<std::net::IpAddr>() {
+            Ok(std::net::IpAddr::V4(ip)) => {
+                ip.is_loopback() || ip.is_private() || ip.is_link_local()
+            }
+            Ok(std::net::IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local(),
+            Err(_) => !self.host.contains('.') || self.host.ends_with(".local"),
+        }
+    }
+
+    /// The value of the `Host` header.
+    pub fn host_header(&self) -> String {
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        };
+        match (self.tls, self.port) {
+            (true, 443) | (false, 80) => host,
+            (_, port) => format!("{host}:{port}"),
+        }
+    }
+}
+
+/// The URL as typed, with anything before an `@` hidden: it may be a password.
+fn without_userinfo(text: &str) -> String {
+    match text.rsplit_once('@') {
+        Some((_, rest)) => format!("…@{rest}"),
+        None => text.to_owned(),
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.host_header(), self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_urls_are_read_and_shown() {
+        for (text, shown) in [
+            ("https://api.openai.com/v1", "https://api.openai.com/v1"),
+            ("https://api.openai.com/v1/", "https://api.openai.com/v1"),
+            ("http://localhost:8000", "http://localhost:8000"),
+            ("http://[::1]:8000/v1", "http://[::1]:8000/v1"),
+            ("https://h:443/", "https://h"),
+        ] {
+            assert_eq!(BaseUrl::parse(text).unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn bad_base_urls_say_what_is_wrong() {
+        for (text, why) in [
+            ("api.openai.com/v1", "URL"),
+            ("ftp://h/v1", "scheme"),
+            ("https://h/v1?key=1", "query"),
+            ("https://me:secret@h/v1", "user name"),
+            ("https://h:0/v1", "port 0"),
+            ("", "URL"),
+        ] {
+            let error = BaseUrl::parse(text).unwrap_err().to_string();
+            assert!(error.contains(why), "{text}: {error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn private_hosts_are_told_from_public_ones() {
+        let local = |url| BaseUrl::parse(url).unwrap().is_local();
+        assert!(local("http://127.0.0.1:1/v1"));
+        assert!(local("http://localhost/v1"));
+        assert!(local("http://10.1.2.3/v1"));
+        assert!(local("http://vllm:8000/v1"));
+        assert!(!local("http://api.example.com/v1"));
+        assert!(!local("http://8.8.8.8/v1"));
+    }
+
+    #[test]
+    fn a_key_is_checked_and_never_shown() {
+        assert!(ApiKey::new("").is_err());
+        let error = ApiKey::new("sk-abc\ndef").unwrap_err().to_string();
+        assert!(error.contains("'\\n'") && !error.contains("abc"), "{error}");
+        let key = ApiKey::new(" sk-abc ").unwrap();
+        assert_eq!(key.expose(), "sk-abc");
+        assert!(!format!("{key:?}").contains("abc"));
+    }
+}

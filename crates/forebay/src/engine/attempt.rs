@@ -1,0 +1,85 @@
+//! One attempt: one HTTP exchange and its decoding.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+
+use super::flight::Place;
+use crate::endpoint::Endpoint;
+use crate::outcome::{Failure, FailureKind, Outcome};
+use crate::provider::{self, RequestHead};
+use crate::transport::Transport;
+
+/// What an attempt starts with.
+#[derive(Debug)]
+pub(super) struct Start {
+    pub(super) place: Place,
+    pub(super) body: Bytes,
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) outcome: Outcome,
+    /// From the permit to the end.
+    pub(super) duration: Duration,
+    /// Whether a reused connection was closed before any byte of the answer.
+    pub(super) stale: bool,
+    /// The provider's own body.
+    pub(super) raw: Bytes,
+}
+
+/// Makes one attempt. Never fails otherwise than in its [`End`].
+pub(super) async fn make(
+    transport: &Transport,
+    endpoint: &Endpoint,
+    head: &RequestHead,
+    start: Start,
+) -> (Place, End) {
+    let began = Instant::now();
+    let exchange = AssertUnwindSafe(exchange(transport, endpoint, head, &start.body));
+    let mut end = exchange.catch_unwind().await.unwrap_or_else(|_| End {
+        outcome: Err(Failure {
+            provider_code: Some("panic".into()),
+            ..Failure::new(FailureKind::Malformed, "the answer made forebay panic")
+        }),
+        duration: Duration::ZERO,
+        stale: false,
+        raw: Bytes::new(),
+    });
+    end.duration = began.elapsed();
+    (start.place, end)
+}
+
+async fn exchange(
+    transport: &Transport,
+    endpoint: &Endpoint,
+    head: &RequestHead,
+    body: &Bytes,
+) -> End {
+    match transport.exchange(&head.path, &head.headers, body).await {
+        Ok(answer) => End {
+            outcome: provider::decode(
+                endpoint,
+                &provider::Answer {
+                    status: answer.status,
+                    headers: &answer.headers,
+                    body: &answer.body,
+                    now: answer.arrived,
+                },
+            ),
+            duration: Duration::ZERO,
+            stale: false,
+            raw: answer.body,
+        },
+        Err(none) => End {
+            outcome: Err(none.failure),
+            duration: Duration::ZERO,
+            stale: none.stale,
+            raw: Bytes::new(),
+        },
+    }
+}

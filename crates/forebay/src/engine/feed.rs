@@ -1,0 +1,156 @@
+//! Items on their way into the engine: encoded, hashed, in bounded chunks.
+
+use std::fmt;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::endpoint::Endpoint;
+use crate::error::Error;
+use crate::item::Item;
+use crate::journal::Key;
+use crate::limit::input_tokens_of;
+use crate::outcome::Failure;
+use crate::provider;
+
+/// Items handed over at once at the most: enough to make the hand-over cheap.
+const CHUNK_ITEMS: usize = 64;
+/// Bytes handed over at once, roughly.
+const CHUNK_BYTES: usize = 1 << 20;
+/// Chunks that wait for the engine at the most.
+const CHUNKS: usize = 4;
+
+/// An item whose request is encoded.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Position among the run's items.
+    pub index: u64,
+    /// The item's own key.
+    pub custom_id: Option<String>,
+    /// Input fields as JSON members.
+    pub fields: String,
+    /// Hash of the input fields and the item's own key.
+    pub fields_hash: u32,
+    /// The row's key.
+    pub key: Key,
+    /// The request body, or why there is none.
+    pub body: Result<Bytes, Failure>,
+    /// Input tokens by rule of thumb.
+    pub guess: f64,
+}
+
+/// Encodes an item's request for an endpoint.
+pub fn prepare(endpoint: &Endpoint, item: Item) -> Prepared {
+    let body = item
+        .request
+        .and_then(|request| provider::encode(endpoint, &request))
+        .map(Bytes::from);
+    let key = match &body {
+        Ok(body) => Key::of(&endpoint.name, body),
+        Err(failure) => {
+            let what = [failure.message.as_str(), &item.fields].join("\n");
+            Key::of("invalid item", what.as_bytes())
+        }
+    };
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(item.custom_id.as_deref().unwrap_or_default().as_bytes());
+    hasher.update(&[0]);
+    hasher.update(item.fields.as_bytes());
+    Prepared {
+        index: item.index,
+        custom_id: item.custom_id,
+        fields: item.fields,
+        fields_hash: hasher.finalize(),
+        key,
+        guess: body.as_ref().map_or(0.0, |body| input_tokens_of(body)),
+        body,
+    }
+}
+
+/// A number of prepared items, or the fault that ends the input.
+pub type Chunk = Result<Vec<Prepared>, Error>;
+
+/// Where the engine takes items from.
+pub enum Feed {
+    /// Chunks from another thread or task; the sender's end is the input's end.
+    Channel(mpsc::Receiver<Chunk>),
+    /// Items made on the engine's own thread.
+    Iterator(Box<dyn Iterator<Item = Result<Prepared, Error>> + Send>),
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Feed::Channel(_) => "Feed::Channel",
+            Feed::Iterator(_) => "Feed::Iterator",
+        })
+    }
+}
+
+impl Feed {
+    /// The next chunk; `None` at the end of the input.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Chunk>> {
+        match self {
+            Feed::Channel(chunks) => chunks.poll_recv(cx),
+            Feed::Iterator(items) => {
+                let chunk: Result<Vec<_>, _> = items.by_ref().take(CHUNK_ITEMS).collect();
+                Poll::Ready(match chunk {
+                    Ok(items) if items.is_empty() => None,
+                    other => Some(other),
+                })
+            }
+        }
+    }
+}
+
+/// Reads and prepares items in a thread of its own.
+///
+/// A chunk is handed over as soon as the engine has none left, so that a slow pipe is followed
+/// row by row, and in larger pieces when the input is faster than the engine.
+///
+/// # Errors
+/// When no thread can be started.
+pub fn feed_in_thread<I>(items: I, endpoint: Endpoint) -> Result<Feed, Error>
+where
+    I: Iterator<Item = Result<Item, Error>> + Send + 'static,
+{
+    let (sender, receiver) = mpsc::channel(CHUNKS);
+    std::thread::Builder::new()
+        .name("input".into())
+        .spawn(move || {
+            let mut chunk = Vec::new();
+            let mut bytes = 0;
+            for item in items {
+                match item {
+                    Ok(item) => {
+                        let prepared = prepare(&endpoint, item);
+                        bytes +=
+                            prepared.fields.len() + prepared.body.as_ref().map_or(0, Bytes::len);
+                        chunk.push(prepared);
+                    }
+                    Err(error) => {
+                        let _ = sender.blocking_send(Ok(std::mem::take(&mut chunk)));
+                        let _ = sender.blocking_send(Err(error));
+                        return;
+                    }
+                }
+                let starving = sender.capacity() == CHUNKS;
+                if starving || chunk.len() >= CHUNK_ITEMS || bytes >= CHUNK_BYTES {
+                    bytes = 0;
+                    // The engine has stopped when nobody receives.
+                    if sender
+                        .blocking_send(Ok(std::mem::take(&mut chunk)))
+                        .is_err()
+                    {
+                        return;
+                    }
+                }
+            }
+            if !chunk.is_empty() {
+                let _ = sender.blocking_send(Ok(chunk));
+            }
+        })
+        .map_err(|error| Error::io(format!("cannot start a thread: {error}")))?;
+    Ok(Feed::Channel(receiver))
+}

@@ -1,0 +1,191 @@
+//! The engine: the only place where policy meets the wire.
+//!
+//! Owns the loop that takes items from a feed, admits attempts, settles them, and records
+//! rows. Never prints, and never reads a file of input itself.
+//!
+//! ```text
+//!  feed ─► dispatcher ─► queue ─► limiter.admit ─► journal: sent ─► flush ─► attempt
+//!              ▲                                                                │
+//!              ├── retry: back to the queue, holding no permit ◄────────────────┤
+//!              └── outcome ─► journal: done ─► flush ─► sink, event ◄───────────┘
+//! ```
+//! One task drives everything; each of its turns handles whatever is ready, then writes the
+//! journal once, then starts attempts. So what is not yet recorded is never more than what may
+//! be in flight, and there is no lock per row.
+
+mod attempt;
+mod control;
+mod dispatcher;
+mod drain;
+mod feed;
+mod flight;
+mod output;
+mod stats;
+
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, Sleep};
+
+pub use control::{Command, Control, ControlReceiver, control};
+pub use feed::{Chunk, Feed, Prepared, feed_in_thread, prepare};
+pub use stats::{Snapshot, Stats};
+
+use crate::config::EngineSettings;
+use crate::endpoint::Endpoint;
+use crate::event::{Event, Summary};
+use crate::journal::Journal;
+use crate::price::ModelInfo;
+use crate::sink::Sink;
+use crate::transport::Transport;
+use dispatcher::Dispatcher;
+use output::Output;
+
+/// The most ends handled in one turn, so that a turn stays short.
+const ENDS_PER_TURN: usize = 256;
+/// How often a run looks at deadlines of its own when nothing else happens.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Everything that one run of the engine works with.
+pub struct Run<'a> {
+    /// Where requests go.
+    pub endpoint: &'a Endpoint,
+    /// The connections to it.
+    pub transport: &'a Transport,
+    /// Limits, deadlines and the like.
+    pub settings: &'a EngineSettings,
+    /// Price and size of the model, when they are known.
+    pub model: Option<&'a ModelInfo>,
+    /// Where items come from.
+    pub feed: Feed,
+    /// What was sent and what came back.
+    pub journal: &'a mut Journal,
+    /// Where rows go as they finish.
+    pub sink: &'a mut dyn Sink,
+    /// Who is told.
+    pub observer: &'a mut (dyn FnMut(&Event<'_>) + Send),
+    /// Who may interrupt.
+    pub control: ControlReceiver,
+    /// Numbers that others may read at any time.
+    pub stats: &'a Stats,
+}
+
+impl std::fmt::Debug for Run<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Run")
+            .field("endpoint", &self.endpoint.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sends every item of the feed and records one row for each.
+///
+/// Returns when each item has its row, or when the run had to stop; nothing that was finished
+/// is lost either way.
+///
+/// # Cancel safety
+/// Dropping the future abandons attempts in flight. What was recorded stays recorded, and the
+/// next session reports the abandoned ones as possibly billed.
+pub async fn run(run: Run<'_>) -> Summary {
+    // The loop yields whenever nothing is ready; counting each socket's readiness against the
+    // task's budget would only wake it again and again when many are in flight.
+    tokio::task::coop::unconstrained(drive(run)).await
+}
+
+async fn drive(run: Run<'_>) -> Summary {
+    let started = Instant::now();
+    let Run {
+        endpoint,
+        transport,
+        settings,
+        model,
+        mut feed,
+        journal,
+        sink,
+        observer,
+        mut control,
+        stats,
+    } = run;
+    let head = crate::provider::head(endpoint);
+    let output = Output::new(journal, sink);
+    let mut dispatcher = Dispatcher::new(settings, model, output, observer, stats);
+    let mut attempts = FuturesUnordered::new();
+    let mut timer = Timer::new(started);
+    let mut ends = Vec::new();
+    loop {
+        let now = started.elapsed();
+        for (place, end) in ends.drain(..) {
+            dispatcher.on_end(now, place, end);
+        }
+        dispatcher.admit(now);
+        if dispatcher.turn_ended(now).await {
+            for start in dispatcher.take_starts() {
+                attempts.push(attempt::make(transport, endpoint, &head, start));
+            }
+        }
+        if dispatcher.is_over(now) {
+            break;
+        }
+        timer.set(dispatcher.next_wake(now).min(now + HEARTBEAT));
+        poll_fn(|cx| {
+            let mut ready = timer.poll(cx);
+            ready |= dispatcher.poll_output(cx);
+            while let Poll::Ready(Some(command)) = control.poll(cx) {
+                dispatcher.on_command(started.elapsed(), command);
+                ready = true;
+            }
+            while dispatcher.wants_input()
+                && let Poll::Ready(chunk) = feed.poll(cx)
+            {
+                dispatcher.on_input(started.elapsed(), chunk);
+                ready = true;
+            }
+            while ends.len() < ENDS_PER_TURN
+                && let Poll::Ready(Some(end)) = attempts.poll_next_unpin(cx)
+            {
+                ends.push(end);
+                ready = true;
+            }
+            if ready {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+        if dispatcher.gives_up_in_flight(started.elapsed()) {
+            attempts = FuturesUnordered::new();
+        }
+    }
+    dispatcher.close(started.elapsed()).await
+}
+
+/// One timer for the whole run, moved as needed.
+struct Timer {
+    started: Instant,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Timer {
+    fn new(started: Instant) -> Timer {
+        Timer {
+            started,
+            sleep: Box::pin(tokio::time::sleep_until(started)),
+        }
+    }
+
+    fn set(&mut self, at: Duration) {
+        let at = self.started + at;
+        if self.sleep.deadline() != at {
+            self.sleep.as_mut().reset(at);
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        self.sleep.as_mut().poll(cx).is_ready()
+    }
+}

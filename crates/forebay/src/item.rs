@@ -1,0 +1,68 @@
+//! An input unit and the request that it asks for.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use crate::outcome::Failure;
+
+/// One input unit, read and resolved.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Position among the run's items, from 0.
+    pub index: u64,
+    /// The item's own key, when the input names one; see [`Item::id`].
+    pub custom_id: Option<String>,
+    /// The input fields as JSON object members without the braces, to be repeated in the row.
+    pub fields: String,
+    /// The request to make, or why the input is unusable.
+    pub request: Result<Request, Failure>,
+}
+
+impl Item {
+    /// The item's key in rows: its own, or `item-<index>`.
+    pub fn id(&self) -> String {
+        item_id(self.custom_id.as_deref(), self.index)
+    }
+}
+
+/// The key that rows show for an item: its own, or `item-<index>`.
+pub fn item_id(custom_id: Option<&str>, index: u64) -> String {
+    match custom_id {
+        Some(id) => id.to_owned(),
+        None => format!("item-{index}"),
+    }
+}
+
+/// The logical call of an item, in neutral terms; a dialect encodes it.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// What all requests of a run have in common.
+    pub shared: Arc<Parameters>,
+    /// The system prompt, when there is one.
+    pub system: Option<String>,
+    /// What the user says.
+    pub content: Content,
+}
+
+/// What a request says.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// One user message.
+    Prompt(String),
+    /// A JSON array of messages, sent as it is.
+    Messages(Box<RawValue>),
+}
+
+/// Parameters that all requests of a run have in common.
+#[derive(Debug, Clone, Default)]
+pub struct Parameters {
+    /// The model's name as sent.
+    pub model: String,
+    /// The most output tokens the provider may write.
+    pub max_tokens: Option<u32>,
+    /// Sampling temperature.
+    pub temperature: Option<f64>,
+    /// Further members of the request body, in order: name and JSON value.
+    pub extra: Vec<(String, Box<RawValue>)>,
+}

@@ -1,0 +1,619 @@
+//! The journal: what was sent and what came back, so that nothing is lost or paid twice.
+//!
+//! Owns the file beside the output: append-only, one checked record per line, one writer.
+//! Never decides what to send.
+//!
+//! ```text
+//! run ─ sent ─ sent ─ done ─ retry ─ sent ─ done ─ … ─ end       one session
+//! run ─ sent ─ …                                                 the next one (a resume)
+//! ```
+//! Records are buffered until [`Journal::flush`], which is one write; with
+//! [`Durability::Process`] they survive a kill of the process from then on. With
+//! [`Durability::Fsync`] the engine also syncs the file and lets rows out only after that.
+
+mod key_table;
+mod offsets;
+mod read;
+mod record;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub use key_table::{Entry, KeyTable};
+pub use offsets::Offsets;
+pub use read::{Extent, History, Lookup, Totals, for_each};
+pub use record::{Key, Line, Record};
+
+use crate::error::Error;
+use crate::money::Usd;
+use crate::outcome::{FailureKind, Usage};
+
+/// What a finished row has to survive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// A kill of the process at any moment.
+    Process,
+    /// A power cut too.
+    Fsync,
+}
+
+/// The settings that make two runs the same one, as names and values.
+///
+/// Long or private values (prompts) are given as hashes.
+pub type Settings = Vec<(String, String)>;
+
+/// How a journal is opened.
+#[derive(Debug, Clone)]
+pub struct OpenOptionsForRun {
+    /// The journal's path.
+    pub path: PathBuf,
+    /// What makes the run this one.
+    pub settings: Settings,
+    /// Throw an earlier run away.
+    pub fresh: bool,
+    /// Send items again whose rows failed.
+    pub retry_failed: bool,
+    /// Whether rows must survive a power cut.
+    pub durability: Durability,
+}
+
+/// A finished row, to be recorded.
+#[derive(Debug)]
+pub struct Done<'a> {
+    /// The row's key.
+    pub key: Key,
+    /// The item's index.
+    pub index: u64,
+    /// The item's own key.
+    pub custom_id: Option<&'a str>,
+    /// Hash of the input fields.
+    pub fields: u32,
+    /// The failure's kind, if the item failed.
+    pub failure: Option<FailureKind>,
+    /// Whether the last attempt may have been billed without an answer.
+    pub maybe_billed: bool,
+    /// Tokens that were billed.
+    pub usage: Option<Usage>,
+    /// What it cost, when that is known.
+    pub cost: Option<Usd>,
+    /// The kind of the failure that this row replaces.
+    pub was: Option<&'a str>,
+    /// The row's body.
+    pub body: &'a [u8],
+}
+
+/// The item that an earlier row is kept for.
+#[derive(Debug, Clone, Copy)]
+pub struct KeptItem<'a> {
+    /// The item's index now.
+    pub index: u64,
+    /// The item's own key.
+    pub custom_id: Option<&'a str>,
+    /// Its input fields as JSON members.
+    pub fields: &'a str,
+    /// Hash of its input fields.
+    pub fields_hash: u32,
+}
+
+/// An open journal with the exclusive right to write it.
+#[derive(Debug)]
+pub struct Journal {
+    file: Option<File>,
+    path: PathBuf,
+    buffer: Vec<u8>,
+    /// Bytes in the file.
+    written: u64,
+    /// Seconds since 1970, as text: asked for once per flush, not per record.
+    now: String,
+    durability: Durability,
+    past: KeyTable,
+    offsets: Offsets,
+    retry_failed: bool,
+    restamped: u64,
+    history: History,
+    damaged: u64,
+}
+
+impl Journal {
+    /// A journal that records nothing, for output that cannot be resumed.
+    pub fn none() -> Journal {
+        let nowhere = Path::new(".");
+        Journal {
+            file: None,
+            path: PathBuf::new(),
+            buffer: Vec::new(),
+            written: 0,
+            now: now_text(),
+            durability: Durability::Process,
+            past: KeyTable::new(nowhere),
+            offsets: Offsets::new(nowhere),
+            retry_failed: false,
+            restamped: 0,
+            history: History::default(),
+            damaged: 0,
+        }
+    }
+
+    /// Opens the journal of a run: a new one, or one to go on with.
+    ///
+    /// # Errors
+    /// When the file cannot be used, belongs to another run, or another process holds it.
+    pub fn open(options: OpenOptionsForRun) -> Result<Journal, Error> {
+        let path = &options.path;
+        let file = open_private(path, true).map_err(|error| io_error(path, "open", &error))?;
+        lock(&file, path)?;
+        let directory = parent_of(path);
+        let mut journal = Journal {
+            path: path.clone(),
+            past: KeyTable::new(&directory),
+            offsets: Offsets::new(&directory),
+            durability: options.durability,
+            retry_failed: options.retry_failed,
+            ..Journal::none()
+        };
+        let failed = |error: io::Error| io_error(path, "read", &error);
+        if options.fresh {
+            file.set_len(0)
+                .map_err(|error| io_error(path, "empty", &error))?;
+        } else if file.metadata().map_err(failed)?.len() > 0 {
+            if !read::looks_like_journal(&file).map_err(failed)? {
+                return Err(Error::io(format!(
+                    "{} exists and is not a journal of forebay",
+                    path.display()
+                ))
+                .with_hint("move it away or choose another output"));
+            }
+            journal.read_past(&file, &options.settings)?;
+        }
+        journal.file = Some(file);
+        Ok(journal)
+    }
+
+    fn read_past(&mut self, file: &File, settings: &Settings) -> Result<(), Error> {
+        let path = self.path.clone();
+        let failed = |error: io::Error| io_error(&path, "read", &error);
+        let (history, past, now) = (&mut self.history, &mut self.past, now_s());
+        let extent = read::for_each(file, |offset, record| {
+            history.note(record, now);
+            if record.t == "done"
+                && let (Some(key), Some(ok)) = (record.key(), record.ok)
+            {
+                past.insert(Entry {
+                    key,
+                    offset,
+                    fields: record.f.unwrap_or_default(),
+                    ok,
+                })?;
+            }
+            Ok::<_, io::Error>(())
+        })
+        .map_err(failed)?;
+        self.history.close_session();
+        if let Some(earlier) = &self.history.settings {
+            let differing = differences(earlier, settings);
+            if !differing.is_empty() {
+                return Err(Error::config(format!(
+                    "{} belongs to another run: {}",
+                    path.display(),
+                    differing.join("; ")
+                ))
+                .with_hint(
+                    "use --fresh to throw the earlier rows away and start over, or another \
+                     output for this run",
+                ));
+            }
+        }
+        // A torn end is what a kill in the middle of a write leaves behind.
+        file.set_len(extent.end)
+            .map_err(|error| io_error(&path, "mend", &error))?;
+        self.written = extent.end;
+        self.damaged = extent.damaged;
+        Ok(())
+    }
+
+    /// What earlier sessions did.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Damaged records in the middle of the file, whose rows are sent again.
+    pub fn damaged(&self) -> u64 {
+        self.damaged
+    }
+
+    /// Whether rows are recorded at all.
+    pub fn is_recording(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// What rows have to survive.
+    pub fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    /// Begins a session.
+    pub fn begin(&mut self, settings: &Settings) {
+        let json = settings_json(settings);
+        self.line("run")
+            .plain("v", 1)
+            .json("data", json.as_bytes())
+            .end();
+    }
+
+    /// Takes the earlier row that serves an item, if there is one.
+    ///
+    /// # Errors
+    /// When the table of earlier rows cannot be read.
+    pub fn take(&mut self, key: Key, fields: u32) -> io::Result<Option<Entry>> {
+        if self.past.is_empty() {
+            return Ok(None);
+        }
+        self.past.take(key, fields, !self.retry_failed)
+    }
+
+    /// Takes the failed row that an item's new row will replace; gives the failure's kind.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn take_failed(&mut self, key: Key, fields: u32) -> io::Result<Option<String>> {
+        if !self.retry_failed || self.past.is_empty() {
+            return Ok(None);
+        }
+        let Some(entry) = self.past.take(key, fields, true)? else {
+            return Ok(None);
+        };
+        let mut lookup = self.lookup()?;
+        let record = lookup.record(entry.offset)?;
+        Ok(record.kind.map(str::to_owned))
+    }
+
+    /// Earlier rows that no item asked for.
+    pub fn left_over(&self) -> u64 {
+        self.past.left()
+    }
+
+    /// Rows that were recorded again because their input fields had changed.
+    pub fn restamped(&self) -> u64 {
+        self.restamped
+    }
+
+    /// Keeps an earlier row for an item, which may have another index or other fields now.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn keep(&mut self, entry: Entry, item: &KeptItem<'_>) -> io::Result<()> {
+        if entry.fields == item.fields_hash {
+            return self.offsets.set(item.index, entry.offset);
+        }
+        let mut lookup = self.lookup()?;
+        let record = lookup.record(entry.offset)?;
+        let body = record.row.map_or("{}", |row| row.get());
+        let body = with_fields(body, item.fields)?;
+        let kind = record.kind.map(str::to_owned);
+        self.restamped += 1;
+        let offset = self.end_of_buffer();
+        let mut line = self
+            .line("done")
+            .key(entry.key)
+            .plain("i", item.index)
+            .plain("ok", entry.ok)
+            .plain("copy", true)
+            .plain("f", item.fields_hash);
+        if let Some(kind) = kind {
+            line = line.text("kind", &kind);
+        }
+        if let Some(id) = item.custom_id {
+            line = line.text("id", id);
+        }
+        line.json("row", &body).end();
+        self.offsets.set(item.index, offset)
+    }
+
+    /// Records that an attempt is about to be made.
+    pub fn sent(&mut self, key: Key, index: u64, attempt: u32) {
+        self.line("sent")
+            .key(key)
+            .plain("i", index)
+            .plain("n", attempt)
+            .end();
+    }
+
+    /// Records that an attempt failed and another one follows or the item stays pending.
+    pub fn retry(&mut self, key: Key, attempt: u32, kind: FailureKind, maybe_billed: bool) {
+        let mut line = self
+            .line("retry")
+            .key(key)
+            .plain("n", attempt)
+            .text("kind", kind.label());
+        if maybe_billed {
+            line = line.plain("billed", true);
+        }
+        line.end();
+    }
+
+    /// Records a finished row.
+    ///
+    /// # Errors
+    /// When the table of places cannot be written.
+    pub fn done(&mut self, done: &Done<'_>) -> io::Result<()> {
+        if self.file.is_none() {
+            return Ok(());
+        }
+        let offset = self.end_of_buffer();
+        let mut line = self
+            .line("done")
+            .key(done.key)
+            .plain("i", done.index)
+            .plain("ok", done.failure.is_none())
+            .plain("f", done.fields);
+        if let Some(id) = done.custom_id {
+            line = line.text("id", id);
+        }
+        if let Some(kind) = done.failure {
+            line = line.text("kind", kind.label());
+        }
+        if done.maybe_billed {
+            line = line.plain("billed", true);
+        }
+        if let Some(was) = done.was {
+            line = line.text("was", was);
+        }
+        if let Some(usage) = &done.usage {
+            let Usage {
+                input_tokens,
+                output_tokens,
+                cached_input_tokens,
+                reasoning_tokens,
+                ..
+            } = usage;
+            line = line.plain(
+                "u",
+                format_args!(
+                    "[{input_tokens},{output_tokens},{cached_input_tokens},{reasoning_tokens}]"
+                ),
+            );
+        }
+        if let Some(cost) = done.cost {
+            line = line.plain("c", cost.picos());
+        }
+        line.json("row", done.body).end();
+        self.offsets.set(done.index, offset)
+    }
+
+    /// Records how many items the input has.
+    pub fn items(&mut self, items: u64) {
+        self.line("items").plain("total", items).end();
+    }
+
+    /// Records the end of a session.
+    pub fn end(&mut self, reason: &str, wall_s: f64) {
+        self.line("end")
+            .text("kind", reason)
+            .plain("total", format_args!("{wall_s:.3}"))
+            .end();
+    }
+
+    fn line(&mut self, kind: &str) -> Line<'_> {
+        if self.file.is_none() {
+            self.buffer.clear();
+        }
+        Line::new(&mut self.buffer, kind).plain("at", &self.now)
+    }
+
+    fn end_of_buffer(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
+    /// Bytes that wait for the next flush.
+    pub fn buffered(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Writes what is buffered, in one go.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or is no longer the one at its path. What is buffered
+    /// stays so, and the file ends with a whole record.
+    pub fn flush(&mut self) -> io::Result<()> {
+        let Some(file) = &mut self.file else {
+            self.buffer.clear();
+            return Ok(());
+        };
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = file.write_all(&self.buffer) {
+            // Shortening a file needs no space; a torn end would be cut by the next resume too.
+            let _ = file.set_len(self.written);
+            return Err(error);
+        }
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        // A rare large batch must not keep its memory for the rest of the run.
+        self.buffer.shrink_to(1 << 20);
+        self.now = now_text();
+        Ok(())
+    }
+
+    /// Bytes in the file: what a sync that starts now makes durable.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// A second handle on the file, for syncing it elsewhere.
+    ///
+    /// # Errors
+    /// When the process has no more file descriptors.
+    pub fn handle(&self) -> io::Result<Option<File>> {
+        self.file.as_ref().map(File::try_clone).transpose()
+    }
+
+    /// Whether the file at the journal's path is still this one.
+    pub fn is_in_place(&self) -> bool {
+        use std::os::unix::fs::MetadataExt as _;
+        let Some(file) = &self.file else { return true };
+        match (file.metadata(), std::fs::metadata(&self.path)) {
+            (Ok(own), Ok(there)) => own.ino() == there.ino() && own.dev() == there.dev(),
+            _ => false,
+        }
+    }
+
+    /// A reader of single records.
+    ///
+    /// # Errors
+    /// When the file cannot be opened again.
+    pub fn lookup(&self) -> io::Result<Lookup> {
+        Lookup::new(File::open(&self.path)?)
+    }
+
+    /// The places of all rows by index.
+    pub fn offsets(&mut self) -> &mut Offsets {
+        &mut self.offsets
+    }
+
+    /// The journal's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Replaces a completed run's journal by its settings and totals, so that the same command
+    /// knows that nothing is left to do.
+    ///
+    /// # Errors
+    /// When the small file cannot be written; the journal is then left as it is.
+    pub fn finish(mut self, settings: &Settings, data: &str) -> io::Result<()> {
+        self.flush()?;
+        let mut bytes = Vec::new();
+        let json = settings_json(settings);
+        Line::new(&mut bytes, "run")
+            .plain("at", &self.now)
+            .plain("v", 1)
+            .json("data", json.as_bytes())
+            .end();
+        Line::new(&mut bytes, "finished")
+            .plain("at", &self.now)
+            .json("data", data.as_bytes())
+            .end();
+        let mut small = tempfile::NamedTempFile::new_in(parent_of(&self.path))?;
+        small.write_all(&bytes)?;
+        small.as_file().sync_all()?;
+        small.persist(&self.path)?;
+        Ok(())
+    }
+}
+
+/// Opens a file that only its owner may read, without following a link.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open_private(path: &Path, keep: bool) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).create(true).mode(0o600);
+    options.custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
+    if keep {
+        options.append(true);
+    } else {
+        options.write(true).truncate(true);
+    }
+    options.open(path)
+}
+
+/// The folder of a file; `.` for a bare name.
+pub fn parent_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), Error> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Error::io(format!(
+            "{} is in use by another process",
+            path.display()
+        ))
+        .with_hint("wait for that run to end, or choose another output")),
+        Err(std::fs::TryLockError::Error(error)) => Err(io_error(path, "lock", &error)),
+    }
+}
+
+fn io_error(path: &Path, verb: &str, error: &io::Error) -> Error {
+    Error::io(format!("cannot {verb} {}: {error}", path.display()))
+}
+
+fn settings_json(settings: &Settings) -> String {
+    let mut out = vec![b'{'];
+    for (n, (name, value)) in settings.iter().enumerate() {
+        if n > 0 {
+            out.push(b',');
+        }
+        crate::fields::push_json_str(&mut out, name);
+        out.push(b':');
+        crate::fields::push_json_str(&mut out, value);
+    }
+    out.push(b'}');
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Names the settings that differ, with their values unless those are hashes.
+fn differences(earlier: &str, settings: &Settings) -> Vec<String> {
+    let members = crate::fields::members(earlier).unwrap_or_default();
+    let earlier_of = |name: &str| {
+        members
+            .iter()
+            .find(|(known, _)| known == name)
+            .and_then(|(_, value)| crate::fields::as_str(value))
+    };
+    settings
+        .iter()
+        .filter_map(|(name, value)| {
+            let was = earlier_of(name).unwrap_or_default();
+            if was == *value {
+                None
+            } else if value.starts_with("hash:") || was.starts_with("hash:") {
+                Some(format!("{name} differs"))
+            } else {
+                Some(format!("{name} was {was:?} and is now {value:?}"))
+            }
+        })
+        .collect()
+}
+
+/// The body of a row with other input fields in front of its own members.
+fn with_fields(body: &str, fields: &str) -> io::Result<Vec<u8>> {
+    let members = crate::fields::members(body).map_err(io::Error::other)?;
+    let first_own = members
+        .iter()
+        .position(|(name, _)| name == "output")
+        .unwrap_or(0);
+    let mut out = vec![b'{'];
+    out.extend_from_slice(fields.as_bytes());
+    for (name, value) in &members[first_own..] {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        crate::fields::push_json_str(&mut out, name);
+        out.push(b':');
+        out.extend_from_slice(value.get().as_bytes());
+    }
+    out.push(b'}');
+    Ok(out)
+}
+
+fn now_s() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
+}
+
+fn now_text() -> String {
+    format!("{:.3}", now_s())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,283 @@
+//! Reading a journal from its start: records with their places, and totals over sessions.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+
+use super::record::{self, Key, Record};
+use crate::money::Usd;
+use crate::outcome::Usage;
+
+/// Bytes read at once.
+const BUFFER: usize = 1 << 20;
+
+/// Where a journal's whole records end, and what was skipped.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Extent {
+    /// The end of the last whole record.
+    pub end: u64,
+    /// Lines before that end that were damaged.
+    pub damaged: u64,
+}
+
+/// Calls `see` with the place of each whole record, in order.
+///
+/// # Errors
+/// When the file cannot be read, or what `see` returns.
+pub fn for_each<E: From<io::Error>>(
+    file: &File,
+    mut see: impl FnMut(u64, &Record<'_>) -> Result<(), E>,
+) -> Result<Extent, E> {
+    let mut file = file;
+    file.seek(SeekFrom::Start(0))?;
+    let mut reader = BufReader::with_capacity(BUFFER, file);
+    let mut extent = Extent::default();
+    let (mut at, mut line, mut bad) = (0u64, Vec::new(), 0);
+    loop {
+        line.clear();
+        let n = reader.read_until(b'\n', &mut line)? as u64;
+        if n == 0 {
+            return Ok(extent);
+        }
+        match line.strip_suffix(b"\n").and_then(record::parse) {
+            Some(record) => {
+                see(at, &record)?;
+                extent.end = at + n;
+                // Only now it is known that the damage is not the torn end.
+                extent.damaged += std::mem::take(&mut bad);
+            }
+            None => bad += 1,
+        }
+        at += n;
+    }
+}
+
+/// Reads single records at known places, fast when the places ascend.
+#[derive(Debug)]
+pub struct Lookup {
+    reader: BufReader<File>,
+    at: u64,
+    line: Vec<u8>,
+}
+
+impl Lookup {
+    /// Looks into this file; another handle's position is disturbed.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn new(mut file: File) -> io::Result<Lookup> {
+        file.seek(SeekFrom::Start(0))?;
+        Ok(Lookup {
+            reader: BufReader::with_capacity(BUFFER / 4, file),
+            at: 0,
+            line: Vec::new(),
+        })
+    }
+
+    /// The record that begins at `offset`.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds no record there.
+    pub fn record(&mut self, offset: u64) -> io::Result<Record<'_>> {
+        self.reader.seek_relative(offset as i64 - self.at as i64)?;
+        self.line.clear();
+        let n = self.reader.read_until(b'\n', &mut self.line)? as u64;
+        self.at = offset + n;
+        self.line
+            .strip_suffix(b"\n")
+            .and_then(record::parse)
+            .ok_or_else(|| io::Error::other(format!("no whole record at byte {offset}")))
+    }
+}
+
+/// What one session, or all of them together, did.
+#[derive(Debug, Clone, Default)]
+pub struct Totals {
+    /// When it began, in seconds since 1970.
+    pub started: Option<f64>,
+    /// When its last record was made.
+    pub last: Option<f64>,
+    /// Items that succeeded.
+    pub ok: u64,
+    /// Failed items by kind.
+    pub failed: BTreeMap<String, i64>,
+    /// HTTP exchanges begun.
+    pub attempts: u64,
+    /// Attempts that may have been billed without an answer.
+    pub maybe_billed: u64,
+    /// Tokens.
+    pub usage: Usage,
+    /// Cost as far as it is known.
+    pub cost: Usd,
+    /// Answers whose cost is not known.
+    pub cost_unknown: u64,
+    /// Seconds of work.
+    pub wall_s: f64,
+    /// Why it ended; `None` when it was killed or is still running.
+    pub ended: Option<String>,
+}
+
+impl Totals {
+    /// Failed items of all kinds.
+    pub fn failed_count(&self) -> u64 {
+        self.failed.values().sum::<i64>().max(0).unsigned_abs()
+    }
+
+    /// Adds another session to this sum.
+    pub fn add(&mut self, other: &Totals) {
+        self.started = self.started.or(other.started);
+        self.last = other.last.or(self.last);
+        self.ok += other.ok;
+        for (kind, n) in &other.failed {
+            *self.failed.entry(kind.clone()).or_default() += n;
+        }
+        self.attempts += other.attempts;
+        self.maybe_billed += other.maybe_billed;
+        self.usage.add(&other.usage);
+        self.cost += other.cost;
+        self.cost_unknown += other.cost_unknown;
+        self.wall_s += other.wall_s;
+        self.ended.clone_from(&other.ended);
+    }
+}
+
+/// What a journal says about its run.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    /// The settings of the newest session, as JSON.
+    pub settings: Option<String>,
+    /// The sessions in order.
+    pub sessions: Vec<Totals>,
+    /// Items in the input, when they were counted.
+    pub items: Option<u64>,
+    /// The `finished` record's JSON, when the run is complete.
+    pub finished: Option<String>,
+    /// Requests sent at known times during the last day before `now`.
+    pub requests_of_a_day: u64,
+    open: HashMap<Key, u32>,
+}
+
+impl History {
+    /// Notes a record; `now` is in seconds since 1970.
+    pub fn note(&mut self, record: &Record<'_>, now: f64) {
+        if record.t == "run" {
+            self.close_session();
+            self.settings = record.data.map(|data| data.get().to_owned());
+            self.sessions.push(Totals {
+                started: record.at,
+                last: record.at,
+                ..Totals::default()
+            });
+            return;
+        }
+        let Some(session) = self.sessions.last_mut() else {
+            return;
+        };
+        session.last = record.at.or(session.last);
+        match record.t {
+            "sent" => {
+                session.attempts += 1;
+                if record.at.is_some_and(|at| now - at < 86_400.0) {
+                    self.requests_of_a_day += 1;
+                }
+                if let Some(key) = record.key() {
+                    *self.open.entry(key).or_default() += 1;
+                }
+            }
+            "retry" | "done" => {
+                if record.billed == Some(true) {
+                    session.maybe_billed += 1;
+                }
+                if record.copy != Some(true) {
+                    self.close(record);
+                }
+            }
+            "items" => self.items = record.total.map(|n| n as u64),
+            "end" => {
+                session.ended = record.kind.map(str::to_owned);
+                session.wall_s = record.total.unwrap_or_default();
+            }
+            "finished" => self.finished = record.data.map(|data| data.get().to_owned()),
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, record: &Record<'_>) {
+        if let Some(key) = record.key()
+            && let Some(open) = self.open.get_mut(&key)
+        {
+            *open -= 1;
+            if *open == 0 {
+                self.open.remove(&key);
+            }
+        }
+        let (Some(session), "done") = (self.sessions.last_mut(), record.t) else {
+            return;
+        };
+        if record.ok == Some(true) {
+            session.ok += 1;
+        } else {
+            let kind = record.kind.unwrap_or("unknown").to_owned();
+            *session.failed.entry(kind).or_default() += 1;
+        }
+        if let Some(was) = record.was {
+            *session.failed.entry(was.to_owned()).or_default() -= 1;
+        }
+        if let Some(usage) = record.usage() {
+            session.usage.add(&usage);
+            match record.c {
+                Some(cost) => session.cost += Usd::from_picos(cost.into()),
+                None => session.cost_unknown += 1,
+            }
+        }
+    }
+
+    /// Ends the last session: what it sent and never finished may have been billed.
+    pub fn close_session(&mut self) {
+        let unfinished: u32 = self.open.drain().map(|(_, n)| n).sum();
+        if let Some(session) = self.sessions.last_mut() {
+            session.maybe_billed += u64::from(unfinished);
+            if session.ended.is_none()
+                && let (Some(started), Some(last)) = (session.started, session.last)
+            {
+                session.wall_s = last - started;
+            }
+        }
+    }
+
+    /// All sessions together.
+    pub fn total(&self) -> Totals {
+        let mut total = Totals::default();
+        for session in &self.sessions {
+            total.add(session);
+        }
+        total.failed.retain(|_, n| *n > 0);
+        total
+    }
+
+    /// Reads the history of a journal.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read(file: &File, now: f64) -> io::Result<(History, Extent)> {
+        let mut history = History::default();
+        let extent = for_each(file, |_, record| {
+            history.note(record, now);
+            Ok::<_, io::Error>(())
+        })?;
+        history.close_session();
+        Ok((history, extent))
+    }
+}
+
+/// Whether a file begins like a journal.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn looks_like_journal(file: &File) -> io::Result<bool> {
+    let mut file = file;
+    file.seek(SeekFrom::Start(0))?;
+    let mut start = [0; 12];
+    let n = file.take(12).read(&mut start)?;
+    Ok(br#"{"t":"run","#.starts_with(&start[..n.min(11)]))
+}

@@ -1,0 +1,225 @@
+//! The lines of a journal.
+//!
+//! Each record is one line of JSON that ends with a checksum of everything before it, so that
+//! `jq` and `tail -f` read a journal and a torn line is noticed:
+//! ```text
+//! {"t":"sent","k":"5f0c…","i":12,"n":1,"at":1790000000.123,"crc":"9ab01c2d"}
+//! ```
+
+use std::borrow::Cow;
+use std::io::Write as _;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::outcome::Usage;
+
+/// The name of a row: a hash of its resolved request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(pub u128);
+
+impl Key {
+    /// The key of a request body that goes to an endpoint.
+    pub fn of(endpoint: &str, body: &[u8]) -> Key {
+        let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+        hasher.update(endpoint.as_bytes());
+        hasher.update(&[0]);
+        hasher.update(body);
+        Key(hasher.digest128())
+    }
+}
+
+/// Opening of the checksum at the end of each line.
+const CHECKSUM: &[u8] = b",\"crc\":\"";
+/// What follows a record's last member: the checksum member, the brace, the line end.
+const TAIL: usize = CHECKSUM.len() + 8 + 3;
+
+/// A record as read. Which members are there depends on the kind.
+#[derive(Debug, Deserialize)]
+pub struct Record<'a> {
+    /// The kind: `run`, `sent`, `retry`, `done`, `items`, `end` or `finished`.
+    pub t: &'a str,
+    /// The row's key in hexadecimal digits.
+    pub k: Option<&'a str>,
+    /// The item's index in its session.
+    pub i: Option<u64>,
+    /// Which attempt of the item, from 1.
+    pub n: Option<u32>,
+    /// Seconds since 1970 when the record was made.
+    pub at: Option<f64>,
+    /// The item's own key.
+    #[serde(borrow)]
+    pub id: Option<Cow<'a, str>>,
+    /// Whether the item succeeded.
+    pub ok: Option<bool>,
+    /// The kind of a failure.
+    pub kind: Option<&'a str>,
+    /// Whether a failed attempt may have been billed.
+    pub billed: Option<bool>,
+    /// Tokens: input, output, cached input, reasoning.
+    pub u: Option<[u64; 4]>,
+    /// Cost in pico-dollars.
+    pub c: Option<i64>,
+    /// Hash of the input fields.
+    pub f: Option<u32>,
+    /// The kind of the failure that this row replaces.
+    pub was: Option<&'a str>,
+    /// Whether this row repeats an earlier one with other input fields.
+    pub copy: Option<bool>,
+    /// Items in the input, or seconds that a session took.
+    pub total: Option<f64>,
+    /// The row's body.
+    #[serde(borrow)]
+    pub row: Option<&'a RawValue>,
+    /// Settings of a run, why a session ended, or totals.
+    #[serde(borrow)]
+    pub data: Option<&'a RawValue>,
+}
+
+impl Record<'_> {
+    /// The row's key.
+    pub fn key(&self) -> Option<Key> {
+        u128::from_str_radix(self.k?, 16).ok().map(Key)
+    }
+
+    /// The tokens.
+    pub fn usage(&self) -> Option<Usage> {
+        let [
+            input_tokens,
+            output_tokens,
+            cached_input_tokens,
+            reasoning_tokens,
+        ] = self.u?;
+        Some(Usage {
+            input_tokens,
+            output_tokens,
+            cached_input_tokens,
+            reasoning_tokens,
+            ..Usage::default()
+        })
+    }
+}
+
+/// Reads a line without its line end; `None` when it is torn or was changed.
+pub(super) fn parse(line: &[u8]) -> Option<Record<'_>> {
+    // The line end is not part of `line`.
+    let body_end = line.len().checked_sub(TAIL - 1)?;
+    let (body, tail) = line.split_at(body_end);
+    let digits = tail.strip_prefix(CHECKSUM)?.strip_suffix(b"\"}")?;
+    let wanted = u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    if crc32fast::hash(body) != wanted {
+        return None;
+    }
+    serde_json::from_slice(line).ok()
+}
+
+/// Builds one record at the end of a buffer.
+#[derive(Debug)]
+pub struct Line<'a> {
+    out: &'a mut Vec<u8>,
+    start: usize,
+}
+
+impl<'a> Line<'a> {
+    /// Begins a record of this kind.
+    pub fn new(out: &'a mut Vec<u8>, kind: &str) -> Line<'a> {
+        let start = out.len();
+        let _ = write!(out, "{{\"t\":\"{kind}\"");
+        Line { out, start }
+    }
+
+    /// Adds a key.
+    #[must_use]
+    pub fn key(self, key: Key) -> Line<'a> {
+        let _ = write!(self.out, ",\"k\":\"{:032x}\"", key.0);
+        self
+    }
+
+    /// Adds a member that shows itself as JSON: a number, `true`, `false`.
+    #[must_use]
+    pub fn plain(self, name: &str, value: impl std::fmt::Display) -> Line<'a> {
+        let _ = write!(self.out, ",\"{name}\":{value}");
+        self
+    }
+
+    /// Adds a string.
+    #[must_use]
+    pub fn text(self, name: &str, value: &str) -> Line<'a> {
+        let _ = write!(self.out, ",\"{name}\":");
+        crate::fields::push_json_str(self.out, value);
+        self
+    }
+
+    /// Adds JSON as it is; it must be on one line.
+    #[must_use]
+    pub fn json(self, name: &str, value: &[u8]) -> Line<'a> {
+        let _ = write!(self.out, ",\"{name}\":");
+        self.out.extend_from_slice(value);
+        self
+    }
+
+    /// Ends the record.
+    pub fn end(self) {
+        let checksum = crc32fast::hash(&self.out[self.start..]);
+        self.out.extend_from_slice(CHECKSUM);
+        let _ = write!(self.out, "{checksum:08x}");
+        self.out.extend_from_slice(b"\"}\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn line() -> Vec<u8> {
+        let mut out = Vec::new();
+        Line::new(&mut out, "done")
+            .key(Key(0xabc))
+            .plain("i", 7)
+            .text("id", "a\"\n\u{1F600}")
+            .plain("ok", true)
+            .json("u", b"[1,2,3,4]")
+            .json("row", br#"{"output":"x"}"#)
+            .end();
+        out
+    }
+
+    #[test]
+    fn a_record_comes_back() {
+        let line = line();
+        assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+        let record = parse(line.strip_suffix(b"\n").unwrap()).unwrap();
+        assert_eq!(
+            (record.t, record.key(), record.i),
+            ("done", Some(Key(0xabc)), Some(7))
+        );
+        assert_eq!(record.id.as_deref(), Some("a\"\n\u{1F600}"));
+        assert_eq!(record.usage().unwrap().cached_input_tokens, 3);
+        assert_eq!(record.row.unwrap().get(), r#"{"output":"x"}"#);
+        let json: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(json["i"], 7);
+    }
+
+    #[test]
+    fn every_torn_or_changed_line_is_noticed() {
+        let line = line();
+        let whole = line.strip_suffix(b"\n").unwrap();
+        for end in 0..whole.len() {
+            assert!(parse(&whole[..end]).is_none(), "cut at {end}");
+        }
+        for at in 0..whole.len() {
+            let mut changed = whole.to_vec();
+            changed[at] ^= 1;
+            assert!(parse(&changed).is_none(), "changed at {at}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse(&bytes);
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Admission: who may make an attempt now.
+//!
+//! Owns every limit of one endpoint and model: rates, attempts in flight, backoff, outage and
+//! money. One call reserves over all of them at once; one of three verbs settles.
+//! Never sleeps and never reads a clock: `now` is the time since the engine started.
+//!
+//! ```text
+//! admit(now, need) ─► Permit ─► attempt ─► success | overload | ignore
+//!        └─► Refusal: until when, or until something settles, and what limits
+//! ```
+
+mod bucket;
+mod concurrency;
+mod estimate;
+mod hold;
+mod outage;
+mod rates;
+mod spend;
+
+use std::time::Duration;
+
+pub use concurrency::InFlightLimit;
+pub use estimate::{Estimator, input_tokens_of};
+pub use hold::Hold;
+pub use outage::Outage;
+pub use rates::{Rates, Reservation};
+pub use spend::Spend;
+
+use crate::config::EngineSettings;
+use crate::money::Usd;
+use crate::outcome::{Failure, FailureKind, Usage};
+
+/// What an attempt is going to need.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Need {
+    /// Input tokens, estimated.
+    pub input_tokens: u64,
+    /// Output tokens, estimated.
+    pub output_tokens: u64,
+    /// The most that the attempt can cost; `None` when there is no price.
+    pub worst_cost: Option<Usd>,
+}
+
+/// The right to make one attempt. Settle it with exactly one of the limiter's three verbs.
+#[derive(Debug)]
+#[must_use = "a permit that is not settled keeps its place in flight"]
+pub struct Permit {
+    reservation: Reservation,
+    worst_cost: Usd,
+    sent_at: Duration,
+    probe: bool,
+}
+
+impl Permit {
+    /// When the attempt was admitted.
+    pub fn sent_at(&self) -> Duration {
+        self.sent_at
+    }
+}
+
+/// Why no attempt may be made now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// What limits.
+    pub by: LimitedBy,
+    /// When to ask again; `None` when only a settled permit can change the answer.
+    pub until: Option<Duration>,
+}
+
+/// What limits a run at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LimitedBy {
+    /// Attempts in flight.
+    Concurrency,
+    /// Requests per second.
+    Rps,
+    /// Requests per minute.
+    Rpm,
+    /// Tokens per minute.
+    Tpm,
+    /// Input tokens per minute.
+    Itpm,
+    /// Output tokens per minute.
+    Otpm,
+    /// Requests per day.
+    Rpd,
+    /// The provider asked to wait, or a retry waits.
+    Backoff,
+    /// The endpoint is down.
+    Outage,
+    /// The cap on cost.
+    Cost,
+    /// The input is slower than the endpoint.
+    Input,
+}
+
+impl LimitedBy {
+    /// All of them, in the order of the enum.
+    pub const ALL: [LimitedBy; 11] = [
+        LimitedBy::Concurrency,
+        LimitedBy::Rps,
+        LimitedBy::Rpm,
+        LimitedBy::Tpm,
+        LimitedBy::Itpm,
+        LimitedBy::Otpm,
+        LimitedBy::Rpd,
+        LimitedBy::Backoff,
+        LimitedBy::Outage,
+        LimitedBy::Cost,
+        LimitedBy::Input,
+    ];
+
+    /// The stable name, as progress and summary show it.
+    pub fn label(self) -> &'static str {
+        match self {
+            LimitedBy::Concurrency => "concurrency",
+            LimitedBy::Rps => "rps",
+            LimitedBy::Rpm => "rpm",
+            LimitedBy::Tpm => "tpm",
+            LimitedBy::Itpm => "itpm",
+            LimitedBy::Otpm => "otpm",
+            LimitedBy::Rpd => "rpd",
+            LimitedBy::Backoff => "backoff",
+            LimitedBy::Outage => "outage",
+            LimitedBy::Cost => "cost",
+            LimitedBy::Input => "input",
+        }
+    }
+}
+
+/// Every limit of one endpoint and model.
+#[derive(Debug)]
+pub struct Limiter {
+    in_flight: InFlightLimit,
+    rates: Rates,
+    hold: Hold,
+    outage: Outage,
+    spend: Spend,
+}
+
+impl Limiter {
+    /// A limiter for these settings; nothing is used up yet.
+    pub fn new(settings: &EngineSettings) -> Limiter {
+        let in_flight = InFlightLimit::new(settings.concurrency);
+        Limiter {
+            outage: Outage::new(in_flight.limit(), settings.seed),
+            in_flight,
+            rates: Rates::new(&settings.limits),
+            hold: Hold::new(settings.retry.max_wait, settings.seed),
+            spend: Spend::new(settings.max_cost),
+        }
+    }
+
+    /// Reserves over all limits at once, or says what refuses and until when.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing is reserved then.
+    pub fn admit(&mut self, now: Duration, need: &Need) -> Result<Permit, Refusal> {
+        self.in_flight.check()?;
+        let probe = self.outage.check(now)? | self.hold.check(now)?;
+        self.spend.check(need.worst_cost)?;
+        let reservation = self.rates.reserve(now, need)?;
+        self.in_flight.take();
+        if probe {
+            self.outage.probe_sent();
+            self.hold.probe_sent();
+        }
+        let worst_cost = need.worst_cost.unwrap_or_default();
+        self.spend.reserve(worst_cost);
+        Ok(Permit {
+            reservation,
+            worst_cost,
+            sent_at: now,
+            probe,
+        })
+    }
+
+    /// Settles: the endpoint did its work and used this much.
+    pub fn success(&mut self, now: Duration, permit: Permit, usage: Option<&Usage>, cost: Usd) {
+        self.rates.settle(permit.reservation, usage);
+        self.in_flight.give_back();
+        self.spend.settle(permit.worst_cost, cost);
+        self.hold.success(now, permit.sent_at, permit.probe);
+        self.outage.success(permit.probe);
+    }
+
+    /// Settles: the endpoint has too much to do, and may have said how long to wait.
+    ///
+    /// The reservation stays charged: providers count refused requests too.
+    pub fn overload(&mut self, now: Duration, permit: Permit, failure: &Failure) {
+        self.in_flight.give_back();
+        self.spend.settle(permit.worst_cost, Usd::ZERO);
+        self.rates.settle(permit.reservation, None);
+        self.hold
+            .overload(now, permit.sent_at, permit.probe, failure.retry_after);
+        self.note_health(now, permit.probe, failure.kind);
+    }
+
+    /// Settles: the end says nothing about load.
+    ///
+    /// What was never sent is given back whole; what may have been billed stays on the bill.
+    pub fn ignore(&mut self, now: Duration, permit: Permit, failure: &Failure) {
+        self.in_flight.give_back();
+        let billed = if failure.may_have_been_billed() {
+            permit.worst_cost
+        } else {
+            Usd::ZERO
+        };
+        self.spend.settle(permit.worst_cost, billed);
+        match failure.kind {
+            FailureKind::Connect | FailureKind::Cancelled => {
+                self.rates.release(permit.reservation);
+            }
+            _ => self.rates.settle(permit.reservation, None),
+        }
+        self.hold.ignore(permit.probe);
+        if let Some(wait) = failure.retry_after {
+            self.hold.ask(now, wait);
+        }
+        self.note_health(now, permit.probe, failure.kind);
+    }
+
+    fn note_health(&mut self, now: Duration, probe: bool, kind: FailureKind) {
+        if kind.is_outage_sign() {
+            self.outage.failure(now, probe);
+        } else {
+            self.outage.neutral(probe);
+        }
+    }
+
+    /// Attempts in flight.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.in_flight()
+    }
+
+    /// The most attempts that may be in flight.
+    pub fn limit(&self) -> usize {
+        self.in_flight.limit()
+    }
+
+    /// Since when the endpoint has been down, while it is.
+    pub fn down_since(&self) -> Option<Duration> {
+        self.outage.since()
+    }
+
+    /// Until when the provider wants no request at all, when that is too long to wait for.
+    pub fn parked_until(&self, now: Duration) -> Option<Duration> {
+        self.hold.parked_until(now)
+    }
+
+    /// Counts what earlier sessions of the run cost against the cap.
+    pub fn add_earlier_cost(&mut self, cost: Usd) {
+        self.spend.add(cost);
+    }
+
+    /// Counts requests of earlier sessions against the daily limit.
+    pub fn add_earlier_requests(&mut self, requests: u64) {
+        self.rates.add_earlier_requests(requests);
+    }
+}
+
+#[cfg(test)]
+mod tests;

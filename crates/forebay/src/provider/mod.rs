@@ -1,0 +1,91 @@
+//! The wire dialects: how a request is written and how an answer is read.
+//!
+//! Owns the bytes of both directions and the one classification of what a provider says.
+//! Never sends, sleeps, retries or reads a clock: `now` is an argument. Never puts a key or a
+//! prompt into a failure's message.
+//!
+//! ```text
+//! Endpoint ── head ──► RequestHead ┐
+//! Request  ── encode ─► bytes ─────┴─► (transport) ──► Answer ── decode ──► Reply
+//!                                                        └─ errors ► classify ► Failure
+//! ```
+
+mod anthropic;
+mod body;
+mod classify;
+mod errors;
+mod head;
+mod json;
+mod messages;
+mod openai;
+mod redact;
+mod reply;
+mod wait;
+
+#[cfg(test)]
+mod recorded;
+#[cfg(test)]
+mod tests;
+
+use std::time::SystemTime;
+
+use http::HeaderMap;
+
+pub use head::{RequestHead, head};
+
+use crate::endpoint::{Endpoint, Provider};
+use crate::item::Request;
+use crate::outcome::{Failure, Outcome};
+
+/// Writes the body of a request: the same bytes for the same request, always.
+///
+/// Members stand in the order model, messages, token cap, temperature, then the further
+/// parameters; a further parameter takes the place of a member of the same name, so that each
+/// name stands once.
+///
+/// # Errors
+/// A failure of the kind [`InvalidItem`](crate::outcome::FailureKind::InvalidItem) when the
+/// messages are not what the dialect can carry, the temperature is not a number, or streaming is
+/// asked for.
+pub fn encode(endpoint: &Endpoint, request: &Request) -> Result<Vec<u8>, Failure> {
+    match endpoint.provider {
+        Provider::OpenAi => openai::encode(endpoint.token_field, request),
+        Provider::Anthropic => anthropic::encode(request),
+    }
+}
+
+/// A provider's whole answer to one attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'a> {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// The body, without any transfer or content coding.
+    pub body: &'a [u8],
+    /// The wall clock when the answer arrived, for waits that are given as a date.
+    pub now: SystemTime,
+}
+
+/// Reads a provider's answer.
+///
+/// Any status from 200 to 299 is read as an answer, whatever its content type; it still becomes a
+/// failure when it holds an error, a refusal or nothing. The failure's `attempts` is left at 0.
+pub fn decode(endpoint: &Endpoint, answer: &Answer<'_>) -> Outcome {
+    // A byte order mark is not JSON, and some proxies add one.
+    let body = answer
+        .body
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(answer.body);
+    let context = errors::Context {
+        endpoint,
+        answer: &Answer { body, ..*answer },
+    };
+    if !(200..300).contains(&answer.status) {
+        return Err(context.error_answer());
+    }
+    match endpoint.provider {
+        Provider::OpenAi => openai::decode(&context),
+        Provider::Anthropic => anthropic::decode(&context),
+    }
+}

@@ -1,0 +1,219 @@
+//! The OpenAI chat completions dialect, as OpenAI and the many compatible servers speak it.
+//!
+//! Owns the shapes of its request and its answer. What it reads is forgiving: any member may be
+//! missing, `null` or of another type, as long as there is an answer in it.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::body::{Body, push_message};
+use super::errors::{Context, EMPTY_REPLY, Report, holds_error};
+use super::json::{Content, Scalar};
+use super::{messages, reply};
+use crate::endpoint::TokenField;
+use crate::fields;
+use crate::item::{self, Request};
+use crate::outcome::{Failure, FailureKind, Outcome, Reply, Usage};
+
+const NEW_CAP: &str = "max_completion_tokens";
+const OLD_CAP: &str = "max_tokens";
+
+/// Writes a request.
+pub(super) fn encode(cap: TokenField, request: &Request) -> Result<Vec<u8>, Failure> {
+    let mut body = Body::begin(request)?;
+    if let Some(out) = body.member("messages") {
+        push_messages(out, request)?;
+    }
+    // Never both spellings: a server knows one of them and may reject the other.
+    let capped = body.has_extra(NEW_CAP) || body.has_extra(OLD_CAP);
+    if let Some(max) = request.shared.max_tokens.filter(|_| !capped) {
+        let name = match cap {
+            TokenField::MaxCompletionTokens => NEW_CAP,
+            TokenField::MaxTokens => OLD_CAP,
+        };
+        body.number(name, max);
+    }
+    Ok(body.end(&request.shared))
+}
+
+fn push_messages(out: &mut Vec<u8>, request: &Request) -> Result<(), Failure> {
+    let system = request.system.as_deref();
+    out.push(b'[');
+    match &request.content {
+        item::Content::Prompt(prompt) => {
+            if let Some(system) = system {
+                push_message(out, "system", system);
+                out.push(b',');
+            }
+            push_message(out, "user", prompt);
+        }
+        item::Content::Messages(array) => {
+            let inside = messages::inside(array)?;
+            if let Some(system) = system {
+                // The array's own system message is meant for this item and goes first.
+                if !messages::list(array)?.iter().any(|m| m.is_system) {
+                    push_message(out, "system", system);
+                    out.push(b',');
+                }
+            }
+            out.extend_from_slice(inside.as_bytes());
+        }
+    }
+    out.push(b']');
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Completion<'a> {
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    choices: Option<Vec<Option<Choice<'a>>>>,
+    #[serde(borrow, default)]
+    model: Scalar<'a>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(borrow, default)]
+    message: Option<Message<'a>>,
+    #[serde(borrow, default)]
+    finish_reason: Scalar<'a>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+struct Message<'a> {
+    #[serde(borrow, default)]
+    content: Content<'a>,
+    #[serde(borrow, default)]
+    refusal: Scalar<'a>,
+    #[serde(borrow, default)]
+    tool_calls: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    function_call: Option<&'a RawValue>,
+}
+
+/// Reads an answer with a status from 200 to 299.
+pub(super) fn decode(context: &Context<'_>) -> Outcome {
+    let completion: Completion<'_> = context.object()?;
+    let usage = completion.usage.and_then(usage);
+    if holds_error(completion.error) {
+        return Err(context.reported(usage));
+    }
+    let choice = completion.choices.into_iter().flatten().flatten().next();
+    let Some(choice) = choice else {
+        return Err(context.without_answer("the answer holds no choices", usage));
+    };
+    if let Some(error) = choice.error.filter(|error| holds_error(Some(error))) {
+        return Err(context.refused_by(&Report::of_error(error), usage));
+    }
+    let message = choice.message.unwrap_or_default();
+    let finish = choice.finish_reason.text();
+    if message.refusal.text().is_some_and(|text| !text.is_empty()) {
+        return Err(context.filtered("refusal", "the model refused to answer", usage));
+    }
+    if finish == Some("content_filter") {
+        let message = "the provider's content filter stopped the answer";
+        return Err(context.filtered("content_filter", message, usage));
+    }
+    if finish == Some("error") {
+        let message = "the provider gave up on the answer with an error";
+        return Err(context.failed(FailureKind::ServerError, None, message, usage));
+    }
+    let tool_calls = tool_calls(&message);
+    let finish_reason = reply::finish_reason(finish);
+    let text = reply::text(message.content.0, &finish_reason, tool_calls.is_some());
+    if text.is_none() && tool_calls.is_none() {
+        let message = "the answer holds neither text nor tool calls";
+        return Err(context.failed(FailureKind::Malformed, Some(EMPTY_REPLY), message, usage));
+    }
+    Ok(Reply {
+        text,
+        tool_calls,
+        finish_reason,
+        model: completion.model.text().map(str::to_owned),
+        usage,
+    })
+}
+
+/// The tool calls as a JSON array; the older single function call becomes an array of one.
+fn tool_calls(message: &Message<'_>) -> Option<Box<RawValue>> {
+    if let Some(calls) = message.tool_calls.filter(|calls| reply::has_items(calls)) {
+        return Some(calls.to_owned());
+    }
+    let call = message.function_call?.get();
+    let array = call.starts_with('{').then(|| format!("[{call}]"))?;
+    RawValue::from_string(array).ok()
+}
+
+#[derive(Deserialize)]
+struct Counts<'a> {
+    #[serde(borrow, default)]
+    prompt_tokens: Scalar<'a>,
+    #[serde(borrow, default)]
+    completion_tokens: Scalar<'a>,
+    #[serde(borrow, default)]
+    total_tokens: Scalar<'a>,
+    #[serde(borrow, default)]
+    prompt_tokens_details: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    completion_tokens_details: Option<&'a RawValue>,
+    // DeepSeek's name for the cached part.
+    #[serde(borrow, default)]
+    prompt_cache_hit_tokens: Scalar<'a>,
+}
+
+#[derive(Default, Deserialize)]
+struct Details<'a> {
+    #[serde(borrow, default)]
+    cached_tokens: Scalar<'a>,
+    #[serde(borrow, default)]
+    cache_write_tokens: Scalar<'a>,
+    #[serde(borrow, default)]
+    reasoning_tokens: Scalar<'a>,
+}
+
+fn usage(raw: &RawValue) -> Option<Usage> {
+    let counts: Counts<'_> = fields::decode(raw).ok()?;
+    let details = |raw: Option<&'_ RawValue>| -> (Option<u64>, Option<u64>, Option<u64>) {
+        let details: Option<Details<'_>> = raw.and_then(|raw| fields::decode(raw).ok());
+        details.map_or((None, None, None), |details| {
+            (
+                details.cached_tokens.count(),
+                details.cache_write_tokens.count(),
+                details.reasoning_tokens.count(),
+            )
+        })
+    };
+    let (cached, written, _) = details(counts.prompt_tokens_details);
+    let (_, _, reasoning) = details(counts.completion_tokens_details);
+    let input = counts.prompt_tokens.count();
+    let output = counts.completion_tokens.count();
+    // Some servers (xAI, Gemini) leave reasoning out of the completion but not out of the total.
+    let rest = counts
+        .total_tokens
+        .count()
+        .zip(input)
+        .map(|(total, input)| total.saturating_sub(input));
+    if input.is_none() && output.is_none() {
+        return None;
+    }
+    let input_tokens = input.unwrap_or(0);
+    let output_tokens = output.unwrap_or(0).max(rest.unwrap_or(0));
+    let cached_input_tokens = cached
+        .or(counts.prompt_cache_hit_tokens.count())
+        .unwrap_or(0)
+        .min(input_tokens);
+    Some(Usage {
+        input_tokens,
+        output_tokens,
+        cached_input_tokens,
+        cache_write_tokens: written.unwrap_or(0).min(input_tokens - cached_input_tokens),
+        cache_write_1h_tokens: 0,
+        reasoning_tokens: reasoning.unwrap_or(0).min(output_tokens),
+    })
+}

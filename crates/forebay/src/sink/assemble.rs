@@ -1,0 +1,206 @@
+//! Putting an output together from the journal.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::OutputFormat;
+use super::csv::Csv;
+use super::json::{JsonArray, JsonLines};
+use crate::journal::{Entry, Journal, KeyTable, for_each, parent_of};
+
+/// Bytes written at once.
+const BUFFER: usize = 1 << 20;
+
+/// Writes rows in one format.
+pub(super) trait RowWriter {
+    /// Whether all rows must be seen once before the first is written.
+    fn wants_first_pass(&self) -> bool {
+        false
+    }
+
+    /// Sees a row.
+    fn first_pass(&mut self, _body: &str) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Writes a row.
+    fn row(
+        &mut self,
+        out: &mut dyn Write,
+        custom_id: Option<&str>,
+        index: u64,
+        body: &str,
+    ) -> io::Result<()>;
+
+    /// Writes what comes after the last row.
+    fn end(&mut self, _out: &mut dyn Write) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What was put together.
+#[derive(Debug, Clone, Default)]
+pub struct Assembly {
+    /// Rows in the output.
+    pub rows: u64,
+    /// Failed rows, which are also in the errors file.
+    pub failed: u64,
+    /// The errors file, when there are failed rows.
+    pub errors: Option<PathBuf>,
+}
+
+/// What to put together, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Targets<'a> {
+    /// The output file; `None` when it has been written as rows finished.
+    pub output: Option<(&'a Path, OutputFormat)>,
+    /// The file for failed rows alone.
+    pub errors: Option<&'a Path>,
+}
+
+/// Writes the rows of a journal in input order: the output in one piece by an atomic rename,
+/// and the failed rows again into the errors file, or no errors file when there are none.
+///
+/// # Errors
+/// When a file cannot be read or written; the files that were there before are then unchanged.
+pub fn assemble(journal: &mut Journal, targets: Targets<'_>) -> io::Result<Assembly> {
+    let mut assembly = Assembly::default();
+    if let Some((path, format)) = targets.output {
+        let mut writer: Box<dyn RowWriter> = match format {
+            OutputFormat::JsonLines => Box::new(JsonLines::default()),
+            OutputFormat::Json => Box::new(JsonArray::default()),
+            OutputFormat::Csv => Box::new(Csv::default()),
+        };
+        if writer.wants_first_pass() {
+            each_row(journal, |row| writer.first_pass(row.body))?;
+        }
+        let mut file = Replacement::new(path)?;
+        each_row(journal, |row| {
+            assembly.rows += 1;
+            writer.row(&mut file.out, row.custom_id, row.index, row.body)
+        })?;
+        writer.end(&mut file.out)?;
+        file.put_in_place()?;
+    }
+    if let Some(path) = targets.errors {
+        let mut file = None;
+        let mut writer = JsonLines::default();
+        each_row(journal, |row| {
+            if row.ok {
+                return Ok(());
+            }
+            assembly.failed += 1;
+            let file = match &mut file {
+                Some(file) => file,
+                none => none.insert(Replacement::new(path)?),
+            };
+            writer.row(&mut file.out, row.custom_id, row.index, row.body)
+        })?;
+        match file {
+            Some(file) => {
+                file.put_in_place()?;
+                assembly.errors = Some(path.to_owned());
+            }
+            None => match std::fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            },
+        }
+    }
+    Ok(assembly)
+}
+
+/// A row as the journal holds it.
+struct Row<'a> {
+    custom_id: Option<&'a str>,
+    index: u64,
+    ok: bool,
+    body: &'a str,
+}
+
+fn each_row(
+    journal: &mut Journal,
+    mut see: impl FnMut(&Row<'_>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut lookup = journal.lookup()?;
+    journal.offsets().for_each(|index, offset| {
+        let record = lookup.record(offset)?;
+        see(&Row {
+            custom_id: record.id.as_deref(),
+            index,
+            ok: record.ok == Some(true),
+            body: record.row.map_or("{}", |row| row.get()),
+        })
+    })
+}
+
+/// Writes a stream's file anew from the rows that are current, in the order they finished.
+///
+/// A kill may have come between a row's record and the row itself, and failed rows that are
+/// about to be sent again must not stay.
+///
+/// # Errors
+/// When a file cannot be read or written; the file that was there before is then unchanged.
+pub fn rebuild_stream(journal: &Journal, path: &Path, keep_failed: bool) -> io::Result<()> {
+    let file = File::open(journal.path())?;
+    let mut rows = KeyTable::new(&parent_of(path));
+    for_each(&file, |offset, record| {
+        let (Some(key), Some(ok)) = (record.key(), record.ok) else {
+            return Ok(());
+        };
+        if record.was.is_some() {
+            rows.take_best(key, |entry| (!entry.ok).then_some(0))?;
+        } else if record.copy == Some(true) {
+            rows.take_best(key, |entry| (entry.ok == ok).then_some(0))?;
+        }
+        let fields = record.f.unwrap_or_default();
+        rows.insert(Entry {
+            key,
+            offset,
+            fields,
+            ok,
+        })
+    })?;
+    let mut out = Replacement::new(path)?;
+    let mut writer = JsonLines::default();
+    for_each(&file, |offset, record| {
+        let (Some(key), Some(ok)) = (record.key(), record.ok) else {
+            return Ok(());
+        };
+        let current = rows.take_best(key, |entry| (entry.offset == offset).then_some(0))?;
+        if current.is_none() || !(ok || keep_failed) {
+            return Ok(());
+        }
+        let body = record.row.map_or("{}", |row| row.get());
+        let index = record.i.unwrap_or_default();
+        writer.row(&mut out.out, record.id.as_deref(), index, body)
+    })?;
+    out.put_in_place()
+}
+
+/// A file that takes another's place when it is whole.
+struct Replacement {
+    out: BufWriter<tempfile::NamedTempFile>,
+    path: PathBuf,
+}
+
+impl Replacement {
+    fn new(path: &Path) -> io::Result<Replacement> {
+        let file = tempfile::Builder::new()
+            .prefix(".forebay-")
+            .tempfile_in(parent_of(path))?;
+        Ok(Replacement {
+            out: BufWriter::with_capacity(BUFFER, file),
+            path: path.to_owned(),
+        })
+    }
+
+    fn put_in_place(self) -> io::Result<()> {
+        let file = self.out.into_inner().map_err(|error| error.into_error())?;
+        file.as_file().sync_all()?;
+        file.persist(&self.path)?;
+        // The rename itself is durable once the folder is.
+        File::open(parent_of(&self.path))?.sync_all()
+    }
+}

@@ -1,0 +1,119 @@
+//! Rows to standard output or another stream that may be slow.
+//!
+//! A thread of its own writes, so that a reader who pauses (`| less`) holds up neither timers
+//! nor answers; only admission waits, once enough rows are held back.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::Context;
+use std::thread::JoinHandle;
+
+use futures_util::task::AtomicWaker;
+
+use super::Sink;
+
+/// A writer in a thread.
+#[derive(Debug)]
+pub struct Pipe {
+    buffer: Vec<u8>,
+    sender: Option<mpsc::Sender<Vec<u8>>>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<io::Result<()>>>,
+    last_seen: usize,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    backlog: AtomicUsize,
+    waker: AtomicWaker,
+}
+
+impl Pipe {
+    /// Starts a thread that writes to `out`.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn new(mut out: impl Write + Send + 'static) -> io::Result<Pipe> {
+        let shared = Arc::new(Shared::default());
+        let (sender, receiver) = mpsc::channel::<Vec<u8>>();
+        let theirs = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("output".into())
+            .spawn(move || {
+                for bytes in receiver {
+                    let written = out.write_all(&bytes).and_then(|()| out.flush());
+                    theirs.backlog.fetch_sub(bytes.len(), Ordering::Relaxed);
+                    theirs.waker.wake();
+                    written?;
+                }
+                Ok(())
+            })?;
+        Ok(Pipe {
+            buffer: Vec::new(),
+            sender: Some(sender),
+            shared,
+            thread: Some(thread),
+            last_seen: 0,
+        })
+    }
+
+    /// Waits until everything is written.
+    ///
+    /// # Errors
+    /// When it could not be.
+    pub fn finish(mut self) -> io::Result<()> {
+        let flushed = self.flush();
+        self.sender = None;
+        self.join().and(flushed)
+    }
+
+    fn join(&mut self) -> io::Result<()> {
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(result)) => result,
+            Some(Err(_)) => Err(io::Error::other("the output thread panicked")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Sink for Pipe {
+    fn wants_rows(&self) -> bool {
+        true
+    }
+
+    fn push(&mut self, row: &[u8]) {
+        self.buffer.extend_from_slice(row);
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let bytes = std::mem::take(&mut self.buffer);
+        self.shared
+            .backlog
+            .fetch_add(bytes.len(), Ordering::Relaxed);
+        let sent = self.sender.as_ref().map(|sender| sender.send(bytes));
+        match sent {
+            Some(Ok(())) => Ok(()),
+            // The thread has ended: its error says why.
+            _ => match self.join() {
+                Ok(()) => Err(io::ErrorKind::BrokenPipe.into()),
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    fn backlog(&self) -> usize {
+        self.shared.backlog.load(Ordering::Relaxed) + self.buffer.len()
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> bool {
+        self.shared.waker.register(cx.waker());
+        let backlog = self.shared.backlog.load(Ordering::Relaxed);
+        let shrank = backlog < self.last_seen;
+        self.last_seen = backlog;
+        shrank
+    }
+}

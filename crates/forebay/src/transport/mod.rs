@@ -1,0 +1,242 @@
+//! Bytes to and from an origin.
+//!
+//! Owns connections, their pool and the deadlines of an exchange. Never retries what may have
+//! been sent, and knows nothing of dialects.
+//!
+//! ```text
+//! exchange ─► pool: idle connection? ─► alive? ─► write request ─► head ─► body ─► back to pool
+//!                │ none                    │ no: next one
+//!                └► connect (deadline, bounded number under way)
+//! ```
+
+mod connect;
+mod connection;
+mod memory;
+mod pool;
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::header::{HOST, HeaderMap, HeaderValue};
+use tokio::time::{Instant, timeout_at};
+
+pub use connect::{Connector, tls_config};
+pub use memory::MemoryConnector;
+
+use crate::config::Timeouts;
+use crate::endpoint::BaseUrl;
+use crate::error::Error;
+use crate::outcome::{Failure, FailureKind, Phase};
+use connection::{Connection, Ended};
+use pool::Pool;
+
+/// How often an exchange moves to another connection because a pooled one turned out closed
+/// before anything was sent.
+const NEVER_SENT_MOVES: u32 = 100;
+
+/// One origin and the way to it.
+#[derive(Debug)]
+pub struct Transport {
+    origin: BaseUrl,
+    host: HeaderValue,
+    connector: Connector,
+    pool: Pool,
+    timeouts: Timeouts,
+}
+
+/// The answer to a request, whole.
+#[derive(Debug)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// When the head arrived, by the local clock.
+    pub arrived: SystemTime,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub struct NoAnswer {
+    /// What happened.
+    pub failure: Failure,
+    /// Whether a reused connection was closed before any byte of the answer: almost surely the
+    /// server had given it up already.
+    pub stale: bool,
+}
+
+impl Transport {
+    /// A transport to this origin; nothing is connected yet.
+    ///
+    /// # Errors
+    /// When the host cannot be a header value.
+    pub fn new(
+        origin: BaseUrl,
+        connector: Connector,
+        timeouts: Timeouts,
+    ) -> Result<Transport, Error> {
+        let host = HeaderValue::from_str(&origin.host_header())
+            .map_err(|_| Error::config("the base URL's host cannot be sent as a header"))?;
+        Ok(Transport {
+            pool: Pool::new(origin.tls),
+            origin,
+            host,
+            connector,
+            timeouts,
+        })
+    }
+
+    /// Makes one HTTP exchange and reads the whole answer.
+    ///
+    /// # Errors
+    /// When no whole answer arrives in time.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes its connection; the provider may have received the request.
+    pub async fn exchange(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Result<Answer, NoAnswer> {
+        let deadline = Instant::now() + self.timeouts.total;
+        let mut moves = 0;
+        loop {
+            let mut connection = self.connection(deadline).await?;
+            let request = self.request(path, headers, body);
+            match self.on(&mut connection, request, deadline).await {
+                Ok(answer) => {
+                    self.pool.put(connection);
+                    return Ok(answer);
+                }
+                Err(Lost::NeverSent) if moves < NEVER_SENT_MOVES => moves += 1,
+                Err(Lost::NeverSent) => {
+                    return Err(no_answer(Failure::new(
+                        FailureKind::Connect,
+                        "each new connection was closed before the request was sent",
+                    )));
+                }
+                Err(Lost::NoAnswer(failure, stale)) => return Err(NoAnswer { failure, stale }),
+            }
+        }
+    }
+
+    fn request(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> http::Request<http_body_util::Full<Bytes>> {
+        let mut request = http::Request::new(http_body_util::Full::new(body.clone()));
+        *request.method_mut() = http::Method::POST;
+        // The path was checked when the endpoint was made.
+        *request.uri_mut() = path.parse().unwrap_or_default();
+        *request.headers_mut() = headers.clone();
+        request.headers_mut().insert(HOST, self.host.clone());
+        request
+    }
+
+    async fn connection(&self, deadline: Instant) -> Result<Connection, NoAnswer> {
+        while let Some(mut connection) = self.pool.take() {
+            if connection.is_alive().await {
+                return Ok(connection);
+            }
+        }
+        let end = deadline.min(Instant::now() + self.timeouts.connect);
+        let open = async {
+            let _place = self.pool.connect_place().await;
+            self.connector.connect(&self.origin).await
+        };
+        match timeout_at(end, open).await {
+            Ok(Ok(stream)) => Connection::new(stream).await.map_err(no_answer),
+            Ok(Err(failure)) => Err(no_answer(failure)),
+            Err(_) => Err(no_answer(timed_out(Phase::Connect, self.timeouts.connect))),
+        }
+    }
+
+    async fn on(
+        &self,
+        connection: &mut Connection,
+        request: http::Request<http_body_util::Full<Bytes>>,
+        deadline: Instant,
+    ) -> Result<Answer, Lost> {
+        let reused = connection.is_reused();
+        let end = deadline.min(Instant::now() + self.timeouts.first_byte);
+        let response = match timeout_at(end, connection.send(request)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(Ended::NeverSent)) => return Err(Lost::NeverSent),
+            Ok(Err(Ended::Closed(why))) => {
+                let failure = Failure::new(
+                    FailureKind::Truncated,
+                    format!("the connection ended before the answer began: {why}"),
+                );
+                return Err(Lost::NoAnswer(failure, reused));
+            }
+            Ok(Err(Ended::Bad(kind, why))) => {
+                return Err(Lost::NoAnswer(Failure::new(kind, why), false));
+            }
+            Err(_) => return Err(self.late(Phase::FirstChunk, self.timeouts.first_byte, deadline)),
+        };
+        let arrived = SystemTime::now();
+        let (head, mut incoming) = response.into_parts();
+        let mut body = connection::Collected::default();
+        loop {
+            let end = deadline.min(Instant::now() + self.timeouts.idle);
+            match timeout_at(end, connection.read(&mut incoming, &mut body)).await {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => break,
+                Ok(Err((kind, why))) => {
+                    let mut failure = Failure::new(kind, why);
+                    failure.status = Some(head.status.as_u16());
+                    return Err(Lost::NoAnswer(failure, false));
+                }
+                Err(_) => {
+                    return Err(self.late(Phase::BetweenChunks, self.timeouts.idle, deadline));
+                }
+            }
+        }
+        connection.settle().await;
+        Ok(Answer {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: body.into_bytes(),
+            arrived,
+        })
+    }
+
+    fn late(&self, phase: Phase, limit: Duration, deadline: Instant) -> Lost {
+        let failure = if Instant::now() >= deadline {
+            timed_out(Phase::Total, self.timeouts.total)
+        } else {
+            timed_out(phase, limit)
+        };
+        Lost::NoAnswer(failure, false)
+    }
+}
+
+/// Why an exchange on one connection gave no answer.
+enum Lost {
+    NeverSent,
+    NoAnswer(Failure, bool),
+}
+
+fn no_answer(failure: Failure) -> NoAnswer {
+    NoAnswer {
+        failure,
+        stale: false,
+    }
+}
+
+fn timed_out(phase: Phase, limit: Duration) -> Failure {
+    let what = match phase {
+        Phase::Connect => "no connection",
+        Phase::Upload => "the request was not written",
+        Phase::FirstChunk => "no answer began",
+        Phase::BetweenChunks => "the answer stalled",
+        Phase::Total => "the attempt did not end",
+    };
+    let message = format!("{what} within {} s", limit.as_secs_f64());
+    Failure::new(FailureKind::Timeout { phase }, message)
+}

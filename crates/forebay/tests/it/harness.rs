@@ -1,0 +1,293 @@
+//! One engine run against one simulator.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay::config::{Concurrency, EngineSettings};
+use forebay::endpoint::{ApiKey, BaseUrl, Endpoint, Provider, TokenField};
+use forebay::engine::{self, Control, Feed, Stats};
+use forebay::event::{Event, Summary};
+use forebay::item::{Content, Item, Parameters, Request};
+use forebay::journal::{Durability, Journal, OpenOptionsForRun, Settings};
+use forebay::price::{ModelInfo, PriceTable};
+use forebay::sink::Collect;
+use forebay::transport::{Connector, MemoryConnector, Transport};
+use forebay_sim::{Action, Answers, Call, Config, Latency, Sim};
+
+/// A run to be made; change what matters to a test.
+pub(crate) struct Scenario {
+    pub(crate) provider: Provider,
+    pub(crate) model: &'static str,
+    pub(crate) prompts: Vec<String>,
+    pub(crate) settings: EngineSettings,
+    pub(crate) sim: Config,
+    pub(crate) journal: Option<PathBuf>,
+    pub(crate) retry_failed: bool,
+    /// What to tell the engine, and when.
+    pub(crate) orders: Vec<(Duration, engine::Command)>,
+}
+
+/// What came of a run.
+pub(crate) struct Ended {
+    pub(crate) summary: Summary,
+    pub(crate) rows: Vec<serde_json::Value>,
+    pub(crate) sim: Sim,
+    pub(crate) wall: Duration,
+    pub(crate) events: Vec<String>,
+}
+
+pub(crate) fn fixed(n: usize) -> Concurrency {
+    Concurrency::Fixed(n.try_into().unwrap())
+}
+
+pub(crate) fn prompts(n: usize) -> Vec<String> {
+    (0..n).map(|i| format!("item {i}")).collect()
+}
+
+/// A script that fails the first tries of every request and then answers.
+pub(crate) fn first_tries(
+    n: u32,
+    action: impl Fn(&Call<'_>) -> Action + Send + Sync + 'static,
+) -> Option<forebay_sim::Script> {
+    Some(Arc::new(move |call: &Call<'_>| {
+        if call.seen <= n {
+            action(call)
+        } else {
+            Action::Answer
+        }
+    }))
+}
+
+impl Default for Scenario {
+    fn default() -> Scenario {
+        Scenario {
+            provider: Provider::OpenAi,
+            model: "gpt-4o-mini",
+            prompts: prompts(10),
+            settings: EngineSettings::default(),
+            sim: Config {
+                latency: Latency::Fixed(Duration::from_millis(500)),
+                answers: Answers::Echo,
+                keep_log: true,
+                log_prompts: true,
+                ..Config::default()
+            },
+            journal: None,
+            retry_failed: false,
+            orders: Vec::new(),
+        }
+    }
+}
+
+impl Scenario {
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        Endpoint {
+            name: "sim".into(),
+            provider: self.provider,
+            base_url: BaseUrl::parse(match self.provider {
+                Provider::OpenAi => "http://sim.local/v1",
+                Provider::Anthropic => "http://sim.local",
+            })
+            .unwrap(),
+            key: Some(ApiKey::new("sk-test-0123456789abcdef").unwrap()),
+            headers: Vec::new(),
+            token_field: TokenField::MaxCompletionTokens,
+        }
+    }
+
+    fn items(&self) -> impl Iterator<Item = Item> + Send + use<> {
+        let shared = Arc::new(Parameters {
+            model: self.model.into(),
+            max_tokens: self.settings.max_tokens,
+            ..Parameters::default()
+        });
+        let prompts = self.prompts.clone().into_iter().enumerate();
+        prompts.map(move |(index, prompt)| Item {
+            index: index as u64,
+            custom_id: None,
+            fields: format!(r#""text":{}"#, serde_json::to_string(&prompt).unwrap()),
+            request: Ok(Request {
+                shared: Arc::clone(&shared),
+                system: None,
+                content: Content::Prompt(prompt),
+            }),
+        })
+    }
+
+    /// Runs in the current (paused) runtime.
+    pub(crate) async fn run(self) -> Ended {
+        let sim = Sim::new(self.sim.clone());
+        self.run_against(sim).await
+    }
+
+    pub(crate) async fn run_against(self, sim: Sim) -> Ended {
+        let server = sim.clone();
+        let connector = MemoryConnector::new(move |pipe| {
+            let server = server.clone();
+            tokio::spawn(async move { server.serve_connection(pipe).await });
+        });
+        self.run_over(sim, Connector::Memory(connector)).await
+    }
+
+    pub(crate) async fn run_over(self, sim: Sim, connector: Connector) -> Ended {
+        let endpoint = self.endpoint();
+        self.run_at(endpoint, sim, connector).await
+    }
+
+    pub(crate) async fn run_at(self, endpoint: Endpoint, sim: Sim, connector: Connector) -> Ended {
+        let transport =
+            Transport::new(endpoint.base_url.clone(), connector, self.settings.timeouts).unwrap();
+        let mut journal = match &self.journal {
+            Some(path) => open_journal(path, self.retry_failed),
+            None => Journal::none(),
+        };
+        let feed_endpoint = endpoint.clone();
+        let items = self
+            .items()
+            .map(move |item| Ok(engine::prepare(&feed_endpoint, item)));
+        let mut sink = Collect::default();
+        let mut events = Vec::new();
+        let mut observer = |event: &Event<'_>| events.push(name_of(event));
+        let (control, receiver) = engine::control();
+        let orders = tokio::spawn(give(control, self.orders.clone()));
+        let model = model_info(self.provider, self.model);
+        let began = tokio::time::Instant::now();
+        let summary = engine::run(engine::Run {
+            endpoint: &endpoint,
+            transport: &transport,
+            settings: &self.settings,
+            model: model.as_ref(),
+            feed: Feed::Iterator(Box::new(items)),
+            journal: &mut journal,
+            sink: &mut sink,
+            observer: &mut observer,
+            control: receiver,
+            stats: &Stats::default(),
+        })
+        .await;
+        orders.abort();
+        let rows = sink
+            .rows
+            .split(|byte| *byte == b'\n')
+            .filter(|row| !row.is_empty())
+            .map(|row| serde_json::from_slice(row).unwrap())
+            .collect();
+        let ended = Ended {
+            summary,
+            rows,
+            sim,
+            wall: began.elapsed(),
+            events,
+        };
+        ended.check(self.prompts.len() as u64);
+        ended
+    }
+}
+
+pub(crate) fn model_info(provider: Provider, model: &str) -> Option<ModelInfo> {
+    PriceTable::embedded().find(provider.name(), model)
+}
+
+async fn give(control: Control, orders: Vec<(Duration, engine::Command)>) {
+    let began = tokio::time::Instant::now();
+    for (at, order) in orders {
+        tokio::time::sleep_until(began + at).await;
+        control.send(order);
+    }
+}
+
+pub(crate) fn journal_settings() -> Settings {
+    vec![("model".into(), "m".into())]
+}
+
+pub(crate) fn open_journal(path: &Path, retry_failed: bool) -> Journal {
+    let mut journal = Journal::open(OpenOptionsForRun {
+        path: path.to_owned(),
+        settings: journal_settings(),
+        fresh: false,
+        retry_failed,
+        durability: Durability::Process,
+    })
+    .unwrap();
+    journal.begin(&journal_settings());
+    journal
+}
+
+fn name_of(event: &Event<'_>) -> String {
+    let name = format!("{event:?}");
+    let end = name
+        .find(|c: char| !c.is_alphanumeric())
+        .unwrap_or(name.len());
+    name[..end].to_owned()
+}
+
+impl Ended {
+    /// What holds after every run, whatever the provider did.
+    fn check(&self, prompts: u64) {
+        let Summary {
+            ok,
+            failed,
+            kept,
+            pending,
+            items,
+            ..
+        } = &self.summary;
+        assert_eq!(
+            ok + failed + kept.0 + kept.1 + pending,
+            *items,
+            "each item is one of these"
+        );
+        assert_eq!(
+            ok + failed,
+            self.rows.len() as u64,
+            "each outcome has one row"
+        );
+        if self.summary.stopped.is_none() {
+            assert_eq!(*items, prompts, "all of the input was read");
+            assert_eq!(*pending, 0);
+        }
+        let mut indexes: Vec<_> = self.rows.iter().map(|row| row["index"].as_u64()).collect();
+        indexes.sort_unstable();
+        indexes.dedup();
+        assert_eq!(indexes.len(), self.rows.len(), "no item has two rows");
+        for row in self.rows.iter().filter(|row| row["error"].is_null()) {
+            // The simulator echoes, so an answer under another item's name would show.
+            if self.echoes() {
+                assert_eq!(row["output"], row["text"]);
+            }
+        }
+        let all = serde_json::to_string(&self.rows).unwrap();
+        assert!(!all.contains("sk-test-0123"), "no key in any row");
+    }
+
+    fn echoes(&self) -> bool {
+        self.rows.iter().all(|row| {
+            row["text"]
+                .as_str()
+                .is_some_and(|text| text.starts_with("item "))
+        })
+    }
+
+    /// The rows' error kinds, most frequent first.
+    pub(crate) fn error_kinds(&self) -> Vec<String> {
+        let mut kinds: Vec<String> = self
+            .rows
+            .iter()
+            .filter_map(|row| row["error"]["kind"].as_str().map(str::to_owned))
+            .collect();
+        kinds.sort();
+        kinds.dedup();
+        kinds
+    }
+
+    /// Seconds at which requests with this prompt arrived.
+    pub(crate) fn arrivals(&self, prompt: &str) -> Vec<f64> {
+        self.sim
+            .log()
+            .iter()
+            .filter(|record| record.prompt.as_deref() == Some(prompt))
+            .map(|record| record.t_s)
+            .collect()
+    }
+}

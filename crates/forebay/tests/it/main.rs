@@ -1,0 +1,19 @@
+//! The whole engine against the simulated provider, and the shape of the code itself.
+
+/// Runs the engine over in-memory pipes in paused time, and looks at what came of it.
+mod harness;
+
+/// Wall time against the ideal, rates kept and used.
+mod pace;
+
+/// What each answer of a misbehaving provider leads to.
+mod faults;
+
+/// Runs that stop before their input ends, and those that survive an outage.
+mod stopping;
+
+/// Journals across sessions: resume, retried failures, edited inputs.
+mod resume;
+
+/// The layers of the house, enforced.
+mod tidy;

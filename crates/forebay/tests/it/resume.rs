@@ -1,0 +1,123 @@
+//! Journals across sessions: resume, retried failures, edited inputs.
+
+use std::time::Duration;
+
+use forebay::engine::Command;
+use forebay_sim::{Action, Sim};
+
+use crate::harness::{Scenario, first_tries, prompts};
+
+#[tokio::test(start_paused = true)]
+async fn a_resumed_run_sends_only_what_is_missing() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = Some(directory.path().join("j"));
+    let orders = vec![(Duration::from_millis(1_700), Command::Abort)];
+    let scenario = || Scenario {
+        prompts: prompts(200),
+        journal: journal.clone(),
+        ..Scenario::default()
+    };
+    let sim = Sim::new(scenario().sim);
+    let first = Scenario {
+        orders,
+        ..scenario()
+    }
+    .run_against(sim.clone())
+    .await;
+    assert_eq!(first.summary.ok, 60);
+    assert_eq!(first.summary.maybe_billed, 20);
+    let second = scenario().run_against(sim.clone()).await;
+    assert_eq!((second.summary.kept, second.summary.ok), ((60, 0), 140));
+    assert_eq!(
+        sim.stats().received,
+        220,
+        "the 20 in flight at the interrupt, and nothing else"
+    );
+    let third = scenario().run_against(sim.clone()).await;
+    assert_eq!((third.summary.kept, third.summary.attempts), ((200, 0), 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn edited_and_inserted_items_are_the_only_ones_sent_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = Some(directory.path().join("j"));
+    let scenario = |prompts| Scenario {
+        prompts,
+        journal: journal.clone(),
+        ..Scenario::default()
+    };
+    scenario(prompts(50)).run().await;
+    let mut edited = prompts(50);
+    edited[7] = "item seven".into();
+    edited.insert(20, "item new".into());
+    edited.remove(40);
+    let again = scenario(edited).run().await;
+    assert_eq!((again.summary.kept.0, again.summary.attempts), (48, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_with_the_same_request_have_a_row_each() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = Some(directory.path().join("j"));
+    let scenario = || Scenario {
+        prompts: vec!["item x".into(); 30],
+        journal: journal.clone(),
+        ..Scenario::default()
+    };
+    let first = scenario().run().await;
+    assert_eq!((first.summary.ok, first.summary.attempts), (30, 30));
+    let again = scenario().run().await;
+    assert_eq!((again.summary.kept.0, again.summary.attempts), (30, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_rows_stay_failed_until_they_are_to_be_retried() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = Some(directory.path().join("j"));
+    let scenario = || Scenario {
+        prompts: prompts(50),
+        journal: journal.clone(),
+        ..Scenario::default()
+    };
+    let mut failing = scenario();
+    failing.sim.script = first_tries(99, |call| {
+        if call.prompt.ends_with('3') {
+            Action::status(400)
+        } else {
+            Action::Answer
+        }
+    });
+    let first = failing.run().await;
+    assert_eq!((first.summary.ok, first.summary.failed), (45, 5));
+    let same = scenario().run().await;
+    assert_eq!((same.summary.kept, same.summary.attempts), ((45, 5), 0));
+    let retried = Scenario {
+        retry_failed: true,
+        ..scenario()
+    }
+    .run()
+    .await;
+    assert_eq!((retried.summary.kept, retried.summary.ok), ((45, 0), 5));
+    let last = scenario().run().await;
+    assert_eq!((last.summary.kept, last.summary.attempts), ((50, 0), 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_run_goes_on_once_the_quota_is_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = Some(directory.path().join("j"));
+    let scenario = || Scenario {
+        prompts: prompts(100),
+        journal: journal.clone(),
+        ..Scenario::default()
+    };
+    let mut stopping = scenario();
+    stopping.sim.script = Some(std::sync::Arc::new(|call| match call.seq {
+        ..=30 => Action::Answer,
+        _ => Action::status(402),
+    }));
+    let first = stopping.run().await;
+    assert_eq!(first.summary.ok, 30);
+    let second = scenario().run().await;
+    assert_eq!((second.summary.kept.0, second.summary.ok), (30, 70));
+}

@@ -1,0 +1,289 @@
+//! Runs that stop before their input ends, and those that survive an outage.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay::config::{EngineSettings, Limits};
+use forebay::engine::Command;
+use forebay::event::StopReason;
+use forebay::money::Usd;
+use forebay_sim::{Action, Event};
+
+use crate::harness::{Scenario, first_tries, fixed, prompts};
+
+fn quota() -> Action {
+    Action::Error {
+        status: 429,
+        kind: "insufficient_quota",
+        code: Some("insufficient_quota"),
+        message: "You exceeded your current quota.".into(),
+        headers: Vec::new(),
+    }
+}
+
+fn many() -> Scenario {
+    Scenario {
+        prompts: prompts(500),
+        ..Scenario::default()
+    }
+}
+
+/// Row 21 of the fault list: no further request than those in flight.
+#[tokio::test(start_paused = true)]
+async fn an_exhausted_quota_stops_at_once() {
+    let mut scenario = many();
+    scenario.sim.script = Some(Arc::new(|call| match call.seq {
+        ..=100 => Action::Answer,
+        _ => quota(),
+    }));
+    let ended = scenario.run().await;
+    assert_eq!(ended.summary.stopped, Some(StopReason::Quota));
+    assert_eq!((ended.summary.ok, ended.summary.failed), (100, 0));
+    assert!(
+        ended.sim.stats().received <= 100 + 20,
+        "{:?}",
+        ended.sim.stats()
+    );
+}
+
+/// Row 22: a refused key stops the run, at the start and in the middle.
+#[tokio::test(start_paused = true)]
+async fn a_refused_key_stops_after_three_in_a_row() {
+    for good in [0, 100] {
+        let mut scenario = many();
+        scenario.sim.script = Some(Arc::new(move |call| {
+            if call.seq <= good {
+                Action::Answer
+            } else {
+                Action::status(401)
+            }
+        }));
+        let ended = scenario.run().await;
+        assert_eq!(ended.summary.stopped, Some(StopReason::Auth));
+        assert_eq!((ended.summary.ok, ended.summary.failed), (good, 0));
+        assert!(ended.summary.stop_example.is_some());
+    }
+    let mut alone = Scenario {
+        prompts: prompts(1),
+        ..Scenario::default()
+    };
+    alone.sim.script = first_tries(99, |_| Action::status(401));
+    let ended = alone.run().await;
+    assert_eq!(ended.summary.stopped, Some(StopReason::Auth));
+    assert_eq!((ended.summary.pending, ended.summary.failed), (1, 0));
+}
+
+/// Row 22: one refusal among successes is no reason to stop.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_refused_once_is_tried_again() {
+    let mut scenario = many();
+    scenario.sim.script = Some(Arc::new(|call| {
+        if call.seq == 50 {
+            Action::status(401)
+        } else {
+            Action::Answer
+        }
+    }));
+    let ended = scenario.run().await;
+    assert_eq!((ended.summary.stopped, ended.summary.ok), (None, 500));
+}
+
+/// Row 23: one typo is not a million failed rows.
+#[tokio::test(start_paused = true)]
+async fn an_unknown_model_or_a_bad_parameter_stops_early() {
+    for (status, reason) in [(404, StopReason::NotFound), (400, StopReason::SameFailure)] {
+        let mut scenario = many();
+        scenario.sim.script = first_tries(99, move |_| Action::status(status));
+        let ended = scenario.run().await;
+        assert_eq!(ended.summary.stopped, Some(reason), "{status}");
+        assert_eq!(ended.summary.failed, 0);
+        assert!(ended.sim.stats().received <= 40);
+        let example = ended.summary.stop_example.unwrap();
+        assert_eq!(example.status, Some(status));
+    }
+}
+
+/// Row 23: fewer items than it takes to be sure are recorded as they are.
+#[tokio::test(start_paused = true)]
+async fn few_items_that_all_fail_are_failed_rows() {
+    let mut scenario = Scenario {
+        prompts: prompts(5),
+        ..Scenario::default()
+    };
+    scenario.sim.script = first_tries(99, |_| Action::status(400));
+    let ended = scenario.run().await;
+    assert_eq!((ended.summary.stopped, ended.summary.failed), (None, 5));
+}
+
+/// Row 1: an endpoint that never answered is not waited for.
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_never_was_up_stops_with_everything_pending() {
+    let mut scenario = many();
+    scenario.sim.script = first_tries(99, |_| Action::Reset);
+    let ended = scenario.run().await;
+    assert_eq!(ended.summary.stopped, Some(StopReason::Outage));
+    assert_eq!((ended.summary.ok, ended.summary.failed), (0, 0));
+    assert!(ended.wall < Duration::from_secs(60), "{:?}", ended.wall);
+}
+
+/// Row 1: a server that comes up a little late is waited for.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_comes_up_three_seconds_late_is_used() {
+    let mut scenario = many();
+    scenario.sim.script = Some(Arc::new(|call| {
+        if call.since_start < Duration::from_secs(3) {
+            Action::Reset
+        } else {
+            Action::Answer
+        }
+    }));
+    let ended = scenario.run().await;
+    assert_eq!((ended.summary.stopped, ended.summary.ok), (None, 500));
+}
+
+/// Row 27: ten minutes of outage burn no attempts and are survived.
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_ten_minutes_pauses_and_probes() {
+    let mut scenario = Scenario {
+        prompts: prompts(2_000),
+        ..Scenario::default()
+    };
+    scenario.sim.script = Some(Arc::new(|call| {
+        let down = Duration::from_secs(10)..Duration::from_secs(610);
+        if down.contains(&call.since_start) {
+            Action::status(502)
+        } else {
+            Action::Answer
+        }
+    }));
+    let ended = scenario.run().await;
+    assert_eq!(
+        (ended.summary.stopped.clone(), ended.summary.failed),
+        (None, 0)
+    );
+    assert!(ended.events.contains(&"OutageBegan".to_owned()));
+    assert!(ended.events.contains(&"OutageEnded".to_owned()));
+    let log = ended.sim.log();
+    let during = log
+        .iter()
+        .filter(|record| record.event == Event::Request && (20.0..600.0).contains(&record.t_s))
+        .count();
+    assert!((5..40).contains(&during), "probes only: {during}");
+    assert!(
+        ended.wall < Duration::from_secs(610 + 61 + 60),
+        "{:?}",
+        ended.wall
+    );
+}
+
+/// The cap holds with everything in flight, and the rest stays pending.
+#[tokio::test(start_paused = true)]
+async fn the_cap_on_cost_holds() {
+    let cap = Usd::from_dollars(0.0005).unwrap();
+    let mut scenario = many();
+    scenario.settings = EngineSettings {
+        max_cost: Some(cap),
+        max_tokens: Some(16),
+        concurrency: fixed(30),
+        ..EngineSettings::default()
+    };
+    let ended = scenario.run().await;
+    assert_eq!(ended.summary.stopped, Some(StopReason::Cost));
+    assert!(ended.summary.cost <= cap, "{}", ended.summary.cost);
+    assert!(
+        ended.summary.cost.dollars() > 0.9 * cap.dollars(),
+        "{}",
+        ended.summary.cost
+    );
+    assert!(
+        ended.summary.ok > 50 && ended.summary.ok < 500,
+        "{}",
+        ended.summary.ok
+    );
+}
+
+/// A limit per day that is used up says until when, and leaves the rest pending.
+#[tokio::test(start_paused = true)]
+async fn a_used_up_day_stops() {
+    let mut scenario = many();
+    scenario.settings.limits = Limits {
+        rpd: Some(120),
+        ..Limits::default()
+    };
+    let ended = scenario.run().await;
+    assert!(matches!(
+        ended.summary.stopped,
+        Some(StopReason::RateLimited { .. })
+    ));
+    assert_eq!(ended.summary.ok, 120);
+}
+
+/// Rows 49 and 50: the first interrupt finishes what is in flight, the second does not.
+#[tokio::test(start_paused = true)]
+async fn interrupts_lose_nothing_that_was_finished() {
+    let (s, ms) = (Duration::from_secs, Duration::from_millis);
+    let gentle = Scenario { orders: vec![(ms(2_200), Command::Drain)], ..many() }.run().await;
+    assert_eq!(gentle.summary.stopped, Some(StopReason::Interrupted));
+    assert_eq!(gentle.summary.ok, 100);
+    assert!(gentle.wall < ms(2_600), "{:?}", gentle.wall);
+    assert_eq!(gentle.summary.maybe_billed, 0);
+
+    let orders = vec![(ms(2_200), Command::Drain), (ms(2_300), Command::Abort)];
+    let hard = Scenario { orders, ..many() }.run().await;
+    assert!(hard.wall < ms(2_400), "{:?}", hard.wall);
+    assert_eq!((hard.summary.ok, hard.summary.maybe_billed), (80, 20));
+
+    let mut stuck = Scenario {
+        orders: vec![(s(2), Command::Drain)],
+        ..many()
+    };
+    stuck.sim.script = first_tries(99, |call| {
+        if call.seq > 60 {
+            Action::Stall
+        } else {
+            Action::Answer
+        }
+    });
+    let ended = stuck.run().await;
+    assert!(
+        ended.wall >= s(32) && ended.wall < s(33),
+        "grace of 30 s: {:?}",
+        ended.wall
+    );
+}
+
+/// Identical requests in flight are sent once, and each item has its row.
+#[tokio::test(start_paused = true)]
+async fn identical_requests_in_flight_are_sent_once_with_dedup() {
+    let texts = ["item a", "item b", "item c"];
+    let prompts: Vec<String> = (0..300).map(|i| texts[i % 3].to_owned()).collect();
+    let mut scenario = Scenario {
+        prompts,
+        ..Scenario::default()
+    };
+    scenario.settings.dedup = true;
+    let ended = scenario.run().await;
+    assert_eq!(ended.summary.ok, 300);
+    let received = ended.sim.stats().received;
+    assert!(received <= 12, "{received}");
+    assert_eq!(ended.summary.shared, 300 - received);
+    let free = ended.rows.iter().filter(|row| row["attempts"] == 0).count() as u64;
+    assert_eq!(free, 300 - received);
+}
+
+/// Row 34: an answer without usage is fine, and its cost is unknown rather than nothing.
+#[tokio::test(start_paused = true)]
+async fn an_answer_without_usage_costs_an_unknown_amount() {
+    let mut scenario = Scenario {
+        prompts: prompts(1),
+        ..Scenario::default()
+    };
+    scenario.sim.script = first_tries(1, |_| Action::Reply {
+        status: 200,
+        headers: Vec::new(),
+        body: br#"{"choices":[{"message":{"content":"item 0"},"finish_reason":"stop"}]}"#.to_vec(),
+    });
+    let ended = scenario.run().await;
+    assert_eq!((ended.summary.ok, ended.summary.cost_unknown), (1, 1));
+    assert!(ended.rows[0]["cost_usd"].is_null() && ended.rows[0]["usage"].is_null());
+}
