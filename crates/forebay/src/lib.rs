@@ -15,6 +15,8 @@ pub mod price;
 pub mod provider;
 pub mod queue;
 pub mod retry;
+pub mod route;
 pub mod row;
 pub mod sink;
+pub mod source;
 pub mod transport;

@@ -45,7 +45,7 @@ pub(super) struct Dispatcher<'a> {
     /// Failures that may turn out to be everyone's.
     pub(super) set_aside: Vec<(Box<Work>, Failure)>,
     /// With dedup: requests in flight or waiting, and the items that share their answers.
-    shared: HashMap<Key, Vec<Box<Work>>>,
+    shared: HashMap<Key, Vec<Work>>,
     sharing: usize,
     starts: Vec<Start>,
     pub(super) drain: Drain,
@@ -154,7 +154,7 @@ impl<'a> Dispatcher<'a> {
                 if self.settings.dedup {
                     if let Some(others) = self.shared.get_mut(&work.key) {
                         self.sharing += 1;
-                        others.push(work);
+                        others.push(*work);
                         return;
                     }
                     self.shared.insert(work.key, Vec::new());
@@ -209,18 +209,17 @@ impl<'a> Dispatcher<'a> {
         self.refusal = None;
         while !self.drain.is_stopping() && !self.output.is_full() {
             let mut retry = self.queue.due_retry(now).is_some();
-            if retry && self.queue.due_retry(now).is_some_and(|work| work.spends) {
-                if let Err(until) = self.budget.take(now) {
-                    // Fresh items go first until the budget has grown.
-                    retry = false;
-                    if self.queue.first_fresh().is_none() {
-                        let by = LimitedBy::Backoff;
-                        self.refusal = Some(Refusal {
-                            by,
-                            until: Some(until),
-                        });
-                        return;
-                    }
+            let spends = self.queue.due_retry(now).is_some_and(|work| work.spends);
+            if spends && let Err(until) = self.budget.take(now) {
+                // Fresh items go first until the budget has grown.
+                retry = false;
+                if self.queue.first_fresh().is_none() {
+                    let by = LimitedBy::Backoff;
+                    self.refusal = Some(Refusal {
+                        by,
+                        until: Some(until),
+                    });
+                    return;
                 }
             }
             let next = if retry {
@@ -234,7 +233,7 @@ impl<'a> Dispatcher<'a> {
                 output_tokens: self.estimator.output(),
                 worst_cost: work.worst_cost,
             };
-            let spends = retry && work.spends;
+            let spends = retry && spends;
             match self.limiter.admit(now, &need) {
                 Ok(permit) => {
                     let work = if retry {
@@ -343,7 +342,7 @@ impl<'a> Dispatcher<'a> {
             self.record(now, follower, Ok(shared), (None, raw.as_deref(), true));
         }
         let last = (Some(duration), raw.as_deref(), false);
-        self.record(now, work, Ok(reply), last);
+        self.record(now, *work, Ok(reply), last);
     }
 
     /// Decides about a failed attempt.
@@ -425,10 +424,10 @@ impl<'a> Dispatcher<'a> {
             self.summary.shared += 1;
             self.record(now, follower, outcome.clone(), (None, None, true));
         }
-        self.record(now, work, outcome, (duration, None, false));
+        self.record(now, *work, outcome, (duration, None, false));
     }
 
-    fn take_followers(&mut self, work: &Work) -> Vec<Box<Work>> {
+    fn take_followers(&mut self, work: &Work) -> Vec<Work> {
         if !self.settings.dedup {
             return Vec::new();
         }
@@ -441,7 +440,7 @@ impl<'a> Dispatcher<'a> {
     fn record(
         &mut self,
         now: Duration,
-        work: Box<Work>,
+        work: Work,
         outcome: Outcome,
         (duration, raw, shares): (Option<Duration>, Option<&[u8]>, bool),
     ) {
@@ -586,7 +585,7 @@ impl<'a> Dispatcher<'a> {
                         age: now.saturating_sub(flight.permit.sent_at()),
                     })
                     .collect();
-                list.sort_by(|a, b| b.age.cmp(&a.age));
+                list.sort_by_key(|flight| std::cmp::Reverse(flight.age));
                 (self.observer)(&Event::InFlightListed(&list));
             }
         }

@@ -75,6 +75,10 @@ impl Dispatcher<'_> {
             }
             Err(error) => {
                 self.drain.write_failed = Some(now);
+                if error.kind() == std::io::ErrorKind::BrokenPipe {
+                    // Nobody reads any more, so nobody waits for what is in flight.
+                    self.drain.interrupt(now, Duration::ZERO);
+                }
                 self.unstart(now);
                 self.stop(now, write_error(&error), None);
                 false
@@ -181,7 +185,7 @@ impl Dispatcher<'_> {
         let mut tries = 0;
         while let Err(error) = self.output.close().await {
             tries += 1;
-            if tries >= LAST_WRITES {
+            if tries >= LAST_WRITES || error.kind() == std::io::ErrorKind::BrokenPipe {
                 let reason = write_error(&error);
                 self.summary.stopped = Some(reason);
                 break;

@@ -31,7 +31,12 @@ pub struct Entry {
     pub fields: u32,
     /// Whether its item succeeded.
     pub ok: bool,
+    /// Its item's index, modulo [`INDEXES`].
+    pub index: u32,
 }
+
+/// Item indexes that entries tell apart.
+pub const INDEXES: u64 = 1 << 29;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
@@ -44,6 +49,8 @@ struct Slot {
 const USED: u32 = 1;
 const OK: u32 = 2;
 const TAKEN: u32 = 4;
+/// Bits of the flags below the index.
+const FLAG_BITS: u32 = 3;
 
 #[derive(Debug)]
 enum Slots {
@@ -102,8 +109,22 @@ impl KeyTable {
             key: entry.key.0,
             offset: entry.offset,
             fields: entry.fields,
-            flags: USED | if entry.ok { OK } else { 0 },
+            flags: USED | if entry.ok { OK } else { 0 } | entry.index << FLAG_BITS,
         })
+    }
+
+    /// An entry of a key, which stays.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be read.
+    pub fn find(&self, key: Key) -> io::Result<Option<Entry>> {
+        let mut found = None;
+        self.probe(key, |_, slot| {
+            if slot.key == key.0 && found.is_none() {
+                found = Some(slot.entry());
+            }
+        })?;
+        Ok(found)
     }
 
     /// Takes the entry that serves a key best: one that succeeded with the same fields, else
@@ -236,6 +257,7 @@ impl Slot {
             offset: self.offset,
             fields: self.fields,
             ok: self.flags & OK != 0,
+            index: self.flags >> FLAG_BITS,
         }
     }
 
@@ -273,6 +295,7 @@ mod tests {
             offset,
             fields,
             ok,
+            index: 7,
         }
     }
 

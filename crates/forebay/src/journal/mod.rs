@@ -22,7 +22,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub use key_table::{Entry, KeyTable};
+pub use key_table::{Entry, INDEXES, KeyTable};
 pub use offsets::Offsets;
 pub use read::{Extent, History, Lookup, Totals, for_each};
 pub use record::{Key, Line, Record};
@@ -113,6 +113,7 @@ pub struct Journal {
     offsets: Offsets,
     retry_failed: bool,
     restamped: u64,
+    moved: u64,
     history: History,
     damaged: u64,
 }
@@ -132,6 +133,7 @@ impl Journal {
             offsets: Offsets::new(nowhere),
             retry_failed: false,
             restamped: 0,
+            moved: 0,
             history: History::default(),
             damaged: 0,
         }
@@ -186,6 +188,7 @@ impl Journal {
                     offset,
                     fields: record.f.unwrap_or_default(),
                     ok,
+                    index: (record.i.unwrap_or_default() % INDEXES) as u32,
                 })?;
             }
             Ok::<_, io::Error>(())
@@ -270,14 +273,10 @@ impl Journal {
         Ok(record.kind.map(str::to_owned))
     }
 
-    /// Earlier rows that no item asked for.
-    pub fn left_over(&self) -> u64 {
-        self.past.left()
-    }
-
-    /// Rows that were recorded again because their input fields had changed.
-    pub fn restamped(&self) -> u64 {
-        self.restamped
+    /// Whether rows that were let out as they finished no longer stand for the input: some
+    /// have other fields or another place now, or nobody asked for them.
+    pub fn is_outdated(&self) -> bool {
+        self.restamped > 0 || self.moved > 0 || self.past.left() > 0
     }
 
     /// Keeps an earlier row for an item, which may have another index or other fields now.
@@ -285,6 +284,7 @@ impl Journal {
     /// # Errors
     /// When the journal cannot be read.
     pub fn keep(&mut self, entry: Entry, item: &KeptItem<'_>) -> io::Result<()> {
+        self.moved += u64::from(u64::from(entry.index) != item.index % INDEXES);
         if entry.fields == item.fields_hash {
             return self.offsets.set(item.index, entry.offset);
         }

@@ -111,6 +111,19 @@ pub fn assemble(journal: &mut Journal, targets: Targets<'_>) -> io::Result<Assem
     Ok(assembly)
 }
 
+/// Writes the rows of a journal in input order to a stream, as JSON Lines.
+///
+/// # Errors
+/// When the journal cannot be read or the stream not be written.
+pub fn print(journal: &mut Journal, out: &mut dyn Write) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(BUFFER, out);
+    let mut writer = JsonLines::default();
+    each_row(journal, |row| {
+        writer.row(&mut out, row.custom_id, row.index, row.body)
+    })?;
+    out.flush()
+}
+
 /// A row as the journal holds it.
 struct Row<'a> {
     custom_id: Option<&'a str>,
@@ -160,6 +173,7 @@ pub fn rebuild_stream(journal: &Journal, path: &Path, keep_failed: bool) -> io::
             offset,
             fields,
             ok,
+            index: 0,
         })
     })?;
     let mut out = Replacement::new(path)?;

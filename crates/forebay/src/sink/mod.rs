@@ -16,7 +16,7 @@ use std::path::Path;
 use std::task::Context;
 
 pub use append::Append;
-pub use assemble::{Assembly, Targets, assemble, rebuild_stream};
+pub use assemble::{Assembly, Targets, assemble, print, rebuild_stream};
 pub use pipe::Pipe;
 
 use crate::error::Error;

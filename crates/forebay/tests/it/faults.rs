@@ -147,7 +147,8 @@ async fn ten_minutes_of_refusals_are_survived() {
 /// Rows 25, 26, 28 and 31: trouble that passes.
 #[tokio::test(start_paused = true)]
 async fn what_passes_is_tried_again() {
-    let cases: [(&str, fn() -> Action); 14] = [
+    type Case = (&'static str, fn() -> Action);
+    let cases: [Case; 14] = [
         ("408", || error(408, None, &[])),
         ("409", || error(409, None, &[])),
         ("425", || error(425, None, &[])),

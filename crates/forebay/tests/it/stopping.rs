@@ -222,7 +222,12 @@ async fn a_used_up_day_stops() {
 #[tokio::test(start_paused = true)]
 async fn interrupts_lose_nothing_that_was_finished() {
     let (s, ms) = (Duration::from_secs, Duration::from_millis);
-    let gentle = Scenario { orders: vec![(ms(2_200), Command::Drain)], ..many() }.run().await;
+    let gentle = Scenario {
+        orders: vec![(ms(2_200), Command::Drain)],
+        ..many()
+    }
+    .run()
+    .await;
     assert_eq!(gentle.summary.stopped, Some(StopReason::Interrupted));
     assert_eq!(gentle.summary.ok, 100);
     assert!(gentle.wall < ms(2_600), "{:?}", gentle.wall);

@@ -1,0 +1,62 @@
+//! The command line as typed; nothing is looked up or resolved here.
+
+mod run;
+mod sim;
+mod values;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use run::{DurabilityArg, OrderArg, ProgressArg, ProviderArg, RunArgs};
+pub(crate) use sim::SimArgs;
+pub(crate) use values::duration;
+
+/// Push very many requests through LLM APIs: nothing lost, nothing paid twice.
+#[derive(Debug, Parser)]
+#[command(
+    name = "forebay",
+    version,
+    max_term_width = 80,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Start with: forebay run --help"
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Send a file of items through a model; one row per item comes back
+    Run(Box<RunArgs>),
+    /// Tell what a run's journal holds: done, failed, pending, cost
+    Status(StatusArgs),
+    /// Show what models cost
+    Prices(PricesArgs),
+    /// Serve a simulated provider on a loopback port
+    Sim(SimArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// The run's output, or its journal (OUTPUT.journal)
+    pub(crate) file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PricesArgs {
+    /// Part of a model's name, or a pattern with *
+    pub(crate) pattern: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Configuration file with prices of your own
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}

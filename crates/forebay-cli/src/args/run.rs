@@ -1,0 +1,218 @@
+//! The flags of `forebay run`; a catalogue.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use forebay::money::Usd;
+
+use super::values;
+
+const INPUT: &str = "Input";
+const REQUEST: &str = "Request";
+const ENDPOINT: &str = "Endpoint";
+const OUTPUT: &str = "Output";
+const PACE: &str = "Pace and limits";
+const RETRY: &str = "Retries and deadlines";
+const MONEY: &str = "Money";
+const REPORT: &str = "Report";
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = crate::help::RUN_AFTER,
+    override_usage = "forebay run <INPUT>... --model <NAME> [OPTIONS]"
+)]
+pub(crate) struct RunArgs {
+    /// Files of items: .txt (a line an item), .jsonl, .csv, each also as .gz
+    /// or .zst; `-` is standard input
+    #[arg(required = true, value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// Read the input as this, whatever its name is
+    #[arg(long, value_name = "FORMAT", help_heading = INPUT, value_parser = ["txt", "jsonl", "csv"])]
+    pub(crate) format: Option<String>,
+    /// Take the items' keys (custom_id) from this field
+    #[arg(long, value_name = "FIELD", help_heading = INPUT)]
+    pub(crate) id_field: Option<String>,
+    /// Take at most N items
+    #[arg(long, value_name = "N", help_heading = INPUT, value_parser = values::at_least_one)]
+    pub(crate) limit: Option<u64>,
+    /// Skip the first N items
+    #[arg(long, value_name = "N", help_heading = INPUT)]
+    pub(crate) offset: Option<u64>,
+    /// Refuse to start when any item is unusable
+    #[arg(long, help_heading = INPUT)]
+    pub(crate) strict: bool,
+
+    /// Model, such as gpt-4o-mini, anthropic/claude-sonnet-4-5, sim/gpt-4o
+    #[arg(short, long, value_name = "NAME", help_heading = REQUEST)]
+    pub(crate) model: Option<String>,
+    /// Prompt template over the item's fields: "Label this: {{ text }}"
+    #[arg(short, long, value_name = "TEMPLATE", help_heading = REQUEST, conflicts_with = "prompt_file")]
+    pub(crate) prompt: Option<String>,
+    /// Prompt template from a file
+    #[arg(long, value_name = "FILE", help_heading = REQUEST)]
+    pub(crate) prompt_file: Option<PathBuf>,
+    /// System prompt, a template too
+    #[arg(short, long, value_name = "TEMPLATE", help_heading = REQUEST, conflicts_with = "system_file")]
+    pub(crate) system: Option<String>,
+    /// System prompt from a file
+    #[arg(long, value_name = "FILE", help_heading = REQUEST)]
+    pub(crate) system_file: Option<PathBuf>,
+    /// Most output tokens of an answer
+    #[arg(long, value_name = "N", help_heading = REQUEST, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_tokens: Option<u32>,
+    /// Sampling temperature
+    #[arg(long, value_name = "T", help_heading = REQUEST, value_parser = values::temperature)]
+    pub(crate) temperature: Option<f64>,
+    /// Further member of the request body, such as top_p=0.9; repeatable
+    #[arg(long = "param", value_name = "KEY=JSON", help_heading = REQUEST, value_parser = values::parameter)]
+    pub(crate) params: Vec<(String, String)>,
+
+    /// Wire dialect, when the model's name does not tell
+    #[arg(long, value_name = "DIALECT", help_heading = ENDPOINT)]
+    pub(crate) provider: Option<ProviderArg>,
+    /// Base URL of a compatible server, such as http://localhost:8000/v1
+    #[arg(long, value_name = "URL", help_heading = ENDPOINT)]
+    pub(crate) base_url: Option<String>,
+    /// Environment variable that holds the API key
+    #[arg(long, value_name = "NAME", help_heading = ENDPOINT, conflicts_with = "api_key_file")]
+    pub(crate) api_key_env: Option<String>,
+    /// File that holds the API key
+    #[arg(long, value_name = "FILE", help_heading = ENDPOINT)]
+    pub(crate) api_key_file: Option<PathBuf>,
+    /// Further header of each request, "Name: value"; repeatable
+    #[arg(long = "header", value_name = "HEADER", help_heading = ENDPOINT)]
+    pub(crate) headers: Vec<String>,
+    /// Allow plain http to a host that is not local
+    #[arg(long, help_heading = ENDPOINT)]
+    pub(crate) insecure_http: bool,
+    /// Configuration file [default: forebay.toml, if there is one]
+    #[arg(long, value_name = "FILE", help_heading = ENDPOINT)]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Output file: .jsonl, .json or .csv [default: standard output]
+    #[arg(short, long, value_name = "FILE", help_heading = OUTPUT)]
+    pub(crate) output: Option<PathBuf>,
+    /// Order of the rows [default: input for files, completed for stdout]
+    #[arg(long, value_name = "ORDER", help_heading = OUTPUT)]
+    pub(crate) order: Option<OrderArg>,
+    /// Keep the provider's own answer in each row
+    #[arg(long, help_heading = OUTPUT)]
+    pub(crate) raw: bool,
+    /// Throw an earlier run's rows away and start over
+    #[arg(long, help_heading = OUTPUT, conflicts_with = "retry_failed")]
+    pub(crate) fresh: bool,
+    /// Send items again whose rows failed
+    #[arg(long, help_heading = OUTPUT)]
+    pub(crate) retry_failed: bool,
+    /// What rows survive: a kill of the process, or a power cut
+    #[arg(long, value_name = "WHAT", help_heading = OUTPUT)]
+    pub(crate) durability: Option<DurabilityArg>,
+    /// Keep the whole journal after a run without failures
+    #[arg(long, help_heading = OUTPUT)]
+    pub(crate) keep_journal: bool,
+
+    /// Attempts in flight [default: 20]
+    #[arg(short, long, value_name = "N", help_heading = PACE, value_parser = values::concurrency)]
+    pub(crate) concurrency: Option<usize>,
+    /// Requests per second
+    #[arg(long, value_name = "N", help_heading = PACE, value_parser = values::rate)]
+    pub(crate) rps: Option<f64>,
+    /// Requests per minute
+    #[arg(long, value_name = "N", help_heading = PACE, value_parser = values::rate)]
+    pub(crate) rpm: Option<f64>,
+    /// Tokens per minute, input and output
+    #[arg(long, value_name = "N", help_heading = PACE, value_parser = values::rate)]
+    pub(crate) tpm: Option<f64>,
+    /// Input tokens per minute
+    #[arg(long, value_name = "N", help_heading = PACE, value_parser = values::rate)]
+    pub(crate) itpm: Option<f64>,
+    /// Output tokens per minute
+    #[arg(long, value_name = "N", help_heading = PACE, value_parser = values::rate)]
+    pub(crate) otpm: Option<f64>,
+    /// Requests per day
+    #[arg(long, value_name = "N", help_heading = PACE, value_parser = values::at_least_one)]
+    pub(crate) rpd: Option<u64>,
+    /// Send identical requests that are in flight together only once
+    #[arg(long, help_heading = PACE)]
+    pub(crate) dedup: bool,
+
+    /// Attempts per item; refusals for rate do not count [default: 5]
+    #[arg(long, value_name = "N", help_heading = RETRY, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) max_attempts: Option<u32>,
+    /// Deadline of one attempt [default: 1800s]
+    #[arg(long, value_name = "TIME", help_heading = RETRY, value_parser = values::duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Deadline of DNS, TCP and TLS together [default: 10s]
+    #[arg(long, value_name = "TIME", help_heading = RETRY, value_parser = values::duration)]
+    pub(crate) connect_timeout: Option<Duration>,
+    /// Deadline of the answer's first byte [default: 600s]
+    #[arg(long, value_name = "TIME", help_heading = RETRY, value_parser = values::duration)]
+    pub(crate) first_byte_timeout: Option<Duration>,
+    /// Longest silence inside an answer [default: 120s]
+    #[arg(long, value_name = "TIME", help_heading = RETRY, value_parser = values::duration)]
+    pub(crate) idle_timeout: Option<Duration>,
+    /// Longest wait that a provider may ask for; beyond it the run stops and
+    /// the rest stays pending [default: 120s]
+    #[arg(long, value_name = "TIME", help_heading = RETRY, value_parser = values::duration)]
+    pub(crate) max_wait: Option<Duration>,
+
+    /// Stop before the run costs more, in US dollars
+    #[arg(long, value_name = "USD", help_heading = MONEY, value_parser = values::dollars)]
+    pub(crate) max_cost: Option<Usd>,
+    /// Read everything, estimate tokens, cost and time, send nothing
+    #[arg(long, help_heading = MONEY)]
+    pub(crate) dry_run: bool,
+
+    /// How progress is shown on stderr [default: bar on a terminal, else plain]
+    #[arg(long, value_name = "HOW", help_heading = REPORT)]
+    pub(crate) progress: Option<ProgressArg>,
+    /// Show nothing but errors on stderr
+    #[arg(short, long, help_heading = REPORT)]
+    pub(crate) quiet: bool,
+    /// Write the closing summary as JSON
+    #[arg(long, value_name = "FILE", help_heading = REPORT)]
+    pub(crate) summary_json: Option<PathBuf>,
+}
+
+/// A wire dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProviderArg {
+    /// OpenAI chat completions
+    #[value(name = "openai")]
+    OpenAi,
+    /// Anthropic messages
+    Anthropic,
+}
+
+/// The order of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OrderArg {
+    /// As in the input, complete, when the run ends
+    Input,
+    /// As they finish
+    Completed,
+}
+
+/// What finished rows survive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DurabilityArg {
+    /// A kill of the process
+    Process,
+    /// A power cut too
+    Fsync,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressArg {
+    /// A live line
+    Bar,
+    /// A line every few seconds
+    Plain,
+    /// A JSON object every second
+    Json,
+    /// Nothing
+    None,
+}

@@ -1,0 +1,83 @@
+//! The flags of `forebay sim`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::values;
+
+const BACK_END: &str = "Back end";
+const LIMITS: &str = "Limits";
+const FAULTS: &str = "Faults";
+
+#[derive(Debug, Args)]
+#[command(after_help = crate::help::SIM_AFTER)]
+pub(crate) struct SimArgs {
+    /// Port on the loopback address; 0 picks a free one
+    #[arg(long, value_name = "PORT", default_value_t = 8787)]
+    pub(crate) port: u16,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// The only key that is accepted [default: any]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+    /// Write a log of requests received and answers fully sent (JSON lines)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Option<PathBuf>,
+    /// Put prompts into the log
+    #[arg(long, requires = "log")]
+    pub(crate) log_prompts: bool,
+
+    /// Median latency; 0 answers at once
+    #[arg(long, value_name = "TIME", default_value = "400ms", help_heading = BACK_END, value_parser = values::duration_or_zero)]
+    pub(crate) latency: Duration,
+    /// Spread of the latency (log-normal sigma); 0 is a fixed latency
+    #[arg(long, value_name = "S", default_value_t = 0.4, help_heading = BACK_END)]
+    pub(crate) sigma: f64,
+    /// Further latency per output token
+    #[arg(long, value_name = "TIME", help_heading = BACK_END, value_parser = values::duration, conflicts_with = "sigma")]
+    pub(crate) per_token: Option<Duration>,
+    /// Answers: plausible, echo, or a fixed text
+    #[arg(long, value_name = "WHAT", default_value = "plausible", help_heading = BACK_END)]
+    pub(crate) answers: String,
+    /// Median length of plausible answers, in tokens (log-normal)
+    #[arg(long, value_name = "N", help_heading = BACK_END)]
+    pub(crate) output_tokens: Option<f64>,
+
+    /// Requests per minute
+    #[arg(long, value_name = "N", help_heading = LIMITS, value_parser = values::at_least_one)]
+    pub(crate) rpm: Option<u64>,
+    /// Requests per second
+    #[arg(long, value_name = "N", help_heading = LIMITS, value_parser = values::rate)]
+    pub(crate) rps: Option<f64>,
+    /// Tokens per minute
+    #[arg(long, value_name = "N", help_heading = LIMITS, value_parser = values::at_least_one)]
+    pub(crate) tpm: Option<u64>,
+    /// Input tokens per minute
+    #[arg(long, value_name = "N", help_heading = LIMITS, value_parser = values::at_least_one)]
+    pub(crate) itpm: Option<u64>,
+    /// Output tokens per minute
+    #[arg(long, value_name = "N", help_heading = LIMITS, value_parser = values::at_least_one)]
+    pub(crate) otpm: Option<u64>,
+    /// Requests at the same time
+    #[arg(long, value_name = "N", help_heading = LIMITS)]
+    pub(crate) max_in_flight: Option<usize>,
+    /// Send no rate headers
+    #[arg(long, help_heading = LIMITS)]
+    pub(crate) no_headers: bool,
+
+    /// Answer with an error status by probability, such as 500=0.05; repeatable
+    #[arg(long = "error", value_name = "STATUS=P", help_heading = FAULTS, value_parser = values::error_rate)]
+    pub(crate) errors: Vec<(u16, f64)>,
+    /// Probability that the connection is reset
+    #[arg(long, value_name = "P", default_value_t = 0.0, help_heading = FAULTS, value_parser = values::probability)]
+    pub(crate) reset: f64,
+    /// Probability that the answer is cut
+    #[arg(long, value_name = "P", default_value_t = 0.0, help_heading = FAULTS, value_parser = values::probability)]
+    pub(crate) cut: f64,
+    /// Probability that no answer ever comes
+    #[arg(long, value_name = "P", default_value_t = 0.0, help_heading = FAULTS, value_parser = values::probability)]
+    pub(crate) stall: f64,
+}

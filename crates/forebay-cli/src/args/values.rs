@@ -1,0 +1,151 @@
+//! Values of flags: numbers with bounds, durations, dollars, pairs.
+
+use std::time::Duration;
+
+use forebay::money::Usd;
+
+/// The most attempts in flight that make sense: one needs a socket each.
+const MAX_CONCURRENCY: usize = 50_000;
+/// The largest rate: far above every provider's.
+const MAX_RATE: f64 = 1e12;
+/// The longest duration: a year.
+const MAX_SECONDS: f64 = 31_536_000.0;
+
+pub(crate) fn concurrency(text: &str) -> Result<usize, String> {
+    if text == "auto" {
+        return Err("`auto` is not available yet; give a number such as 20".into());
+    }
+    match text.parse() {
+        Ok(n @ 1..=MAX_CONCURRENCY) => Ok(n),
+        _ => Err(format!("give a whole number from 1 to {MAX_CONCURRENCY}")),
+    }
+}
+
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
+    match text.replace('_', "").parse::<f64>() {
+        Ok(n) if n > 0.0 && n <= MAX_RATE => Ok(n),
+        _ => Err("give a number above 0".into()),
+    }
+}
+
+pub(crate) fn at_least_one(text: &str) -> Result<u64, String> {
+    match text.replace('_', "").parse() {
+        Ok(n) if n >= 1 => Ok(n),
+        _ => Err("give a whole number of at least 1".into()),
+    }
+}
+
+/// Seconds, or a number with `ms`, `s`, `m` or `h`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match &text[digits.len()..] {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err("give seconds, or a number with ms, s, m or h".into()),
+    };
+    match digits.parse::<f64>() {
+        Ok(n) if n > 0.0 && n * factor <= MAX_SECONDS => Ok(Duration::from_secs_f64(n * factor)),
+        _ => Err("give a duration above 0 and up to a year, such as 30, 500ms, 2m or 1h".into()),
+    }
+}
+
+pub(crate) fn duration_or_zero(text: &str) -> Result<Duration, String> {
+    if matches!(text, "0" | "0s" | "0ms") {
+        return Ok(Duration::ZERO);
+    }
+    duration(text)
+}
+
+pub(crate) fn dollars(text: &str) -> Result<Usd, String> {
+    let number = text.trim_start_matches('$').parse::<f64>();
+    match number.ok().filter(|n| *n > 0.0).and_then(Usd::from_dollars) {
+        Some(amount) => Ok(amount),
+        None => Err("give an amount of US dollars above 0, such as 2.50".into()),
+    }
+}
+
+pub(crate) fn temperature(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(n) if (0.0..=2.0).contains(&n) => Ok(n),
+        _ => Err("give a number from 0 to 2".into()),
+    }
+}
+
+pub(crate) fn probability(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(n) if (0.0..=1.0).contains(&n) => Ok(n),
+        _ => Err("give a probability from 0 to 1".into()),
+    }
+}
+
+/// `KEY=JSON`; what is not JSON counts as a string, so that `user=bob` works.
+pub(crate) fn parameter(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text
+        .split_once('=')
+        .filter(|(key, _)| !key.is_empty())
+        .ok_or("write KEY=JSON, such as top_p=0.9 or stop='[\"END\"]'")?;
+    let is_json = serde_json::from_str::<&serde_json::value::RawValue>(value).is_ok();
+    let looks_like_json = value.starts_with(['{', '[', '"']);
+    match (is_json, looks_like_json) {
+        (true, _) => Ok((key.to_owned(), value.trim().to_owned())),
+        (false, true) => Err(format!("the value of {key} is not valid JSON")),
+        (false, false) => {
+            let string = serde_json::to_string(value).map_err(|error| error.to_string())?;
+            Ok((key.to_owned(), string))
+        }
+    }
+}
+
+/// `STATUS=PROBABILITY`.
+pub(crate) fn error_rate(text: &str) -> Result<(u16, f64), String> {
+    let pair = text.split_once('=').and_then(|(status, p)| {
+        let status = status
+            .parse()
+            .ok()
+            .filter(|status| (400..600).contains(status))?;
+        Some((status, probability(p).ok()?))
+    });
+    pair.ok_or_else(|| "write STATUS=PROBABILITY, such as 500=0.05".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(duration("30"), Ok(Duration::from_secs(30)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1.5h"), Ok(Duration::from_secs(5400)));
+        for bad in ["", "0", "-1", "1d", "s", "1e99", "NaN"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn absurd_numbers_are_refused() {
+        for bad in ["0", "-1", "1e99", "x", "", "999999999"] {
+            assert!(concurrency(bad).is_err(), "{bad}");
+        }
+        for bad in ["0", "-1", "NaN", "inf", "1e13", ""] {
+            assert!(rate(bad).is_err(), "{bad}");
+        }
+        for bad in ["0", "-1", "NaN", "free"] {
+            assert!(dollars(bad).is_err(), "{bad}");
+        }
+        assert_eq!(rate("10_000"), Ok(10_000.0));
+    }
+
+    #[test]
+    fn parameters_are_json_or_plain_words() {
+        let ok = |text| parameter(text).unwrap();
+        assert_eq!(ok("top_p=0.9"), ("top_p".into(), "0.9".into()));
+        assert_eq!(ok("user=bob"), ("user".into(), "\"bob\"".into()));
+        assert_eq!(ok("stop=[\"a=b\"]"), ("stop".into(), "[\"a=b\"]".into()));
+        assert!(parameter("stop=[\"a\"").is_err());
+        assert!(parameter("top_p").is_err());
+        assert!(parameter("=1").is_err());
+    }
+}

@@ -1,0 +1,355 @@
+//! The configuration file, `forebay.toml`.
+//!
+//! Owns its shape and the messages about it. Never decides what wins: that is the plan's.
+//! A message names file, line and column and never repeats the line itself, which may hold a
+//! key that somebody put there.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use forebay::config::Limits;
+use forebay::endpoint::{Provider, TokenField};
+use forebay::error::Error;
+use forebay::money::Usd;
+use forebay::price::Price;
+use serde::Deserialize;
+
+use crate::env_vars;
+
+/// The name that is looked for in the working directory.
+const FILE_NAME: &str = "forebay.toml";
+/// Tokens that the file's prices are for.
+const PRICE_UNIT: f64 = 1e6;
+
+/// What a configuration file says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConfigFile {
+    /// Defaults of `forebay run`.
+    #[serde(default)]
+    pub(crate) run: RunDefaults,
+    /// Endpoints by name; `openai` and `anthropic` adjust the built-in ones.
+    #[serde(default)]
+    pub(crate) endpoints: BTreeMap<String, EndpointEntry>,
+    /// Prices by model, which beat the built-in table.
+    #[serde(default)]
+    prices: BTreeMap<String, PriceEntry>,
+}
+
+/// Defaults of `forebay run`, under the names of its flags.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct RunDefaults {
+    pub(crate) model: Option<String>,
+    pub(crate) prompt: Option<String>,
+    pub(crate) prompt_file: Option<PathBuf>,
+    pub(crate) system: Option<String>,
+    pub(crate) system_file: Option<PathBuf>,
+    pub(crate) max_tokens: Option<std::num::NonZeroU32>,
+    pub(crate) temperature: Option<f64>,
+    #[serde(default)]
+    pub(crate) params: BTreeMap<String, serde_json::Value>,
+    pub(crate) id_field: Option<String>,
+    pub(crate) concurrency: Option<std::num::NonZeroUsize>,
+    pub(crate) rps: Option<Positive>,
+    pub(crate) rpm: Option<Positive>,
+    pub(crate) tpm: Option<Positive>,
+    pub(crate) itpm: Option<Positive>,
+    pub(crate) otpm: Option<Positive>,
+    pub(crate) rpd: Option<std::num::NonZeroU64>,
+    pub(crate) max_attempts: Option<std::num::NonZeroU32>,
+    pub(crate) timeout: Option<Seconds>,
+    pub(crate) connect_timeout: Option<Seconds>,
+    pub(crate) first_byte_timeout: Option<Seconds>,
+    pub(crate) idle_timeout: Option<Seconds>,
+    pub(crate) max_wait: Option<Seconds>,
+    pub(crate) max_cost: Option<Positive>,
+}
+
+/// One endpoint.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct EndpointEntry {
+    pub(crate) provider: Option<ProviderName>,
+    pub(crate) base_url: Option<String>,
+    pub(crate) api_key_env: Option<String>,
+    pub(crate) api_key_file: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) token_field: Option<TokenFieldName>,
+    pub(crate) concurrency: Option<std::num::NonZeroUsize>,
+    #[serde(default)]
+    pub(crate) limits: LimitsEntry,
+}
+
+/// The limits of an endpoint.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LimitsEntry {
+    rps: Option<Positive>,
+    rpm: Option<Positive>,
+    tpm: Option<Positive>,
+    itpm: Option<Positive>,
+    otpm: Option<Positive>,
+    rpd: Option<std::num::NonZeroU64>,
+}
+
+/// The price of a model, in US dollars per million tokens.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PriceEntry {
+    input: NotNegative,
+    output: NotNegative,
+    cached_input: Option<NotNegative>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ProviderName {
+    OpenAi,
+    Anthropic,
+}
+
+impl From<ProviderName> for Provider {
+    fn from(name: ProviderName) -> Provider {
+        match name {
+            ProviderName::OpenAi => Provider::OpenAi,
+            ProviderName::Anthropic => Provider::Anthropic,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TokenFieldName {
+    MaxTokens,
+    MaxCompletionTokens,
+}
+
+impl From<TokenFieldName> for TokenField {
+    fn from(name: TokenFieldName) -> TokenField {
+        match name {
+            TokenFieldName::MaxTokens => TokenField::MaxTokens,
+            TokenFieldName::MaxCompletionTokens => TokenField::MaxCompletionTokens,
+        }
+    }
+}
+
+/// A finite number above zero.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "f64")]
+pub(crate) struct Positive(pub(crate) f64);
+
+impl TryFrom<f64> for Positive {
+    type Error = String;
+    fn try_from(n: f64) -> Result<Positive, String> {
+        if n > 0.0 && n <= 1e12 {
+            Ok(Positive(n))
+        } else {
+            Err(format!("{n} is not a number above 0"))
+        }
+    }
+}
+
+/// A finite number of at least zero.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "f64")]
+struct NotNegative(f64);
+
+impl TryFrom<f64> for NotNegative {
+    type Error = String;
+    fn try_from(n: f64) -> Result<NotNegative, String> {
+        if (0.0..=1e9).contains(&n) {
+            Ok(NotNegative(n))
+        } else {
+            Err(format!("{n} is not a price"))
+        }
+    }
+}
+
+/// A duration: seconds as a number, or text such as "2m".
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "toml::Value")]
+pub(crate) struct Seconds(pub(crate) Duration);
+
+impl TryFrom<toml::Value> for Seconds {
+    type Error = String;
+    fn try_from(value: toml::Value) -> Result<Seconds, String> {
+        let text = match value {
+            toml::Value::Integer(n) => n.to_string(),
+            toml::Value::Float(n) => n.to_string(),
+            toml::Value::String(text) => text,
+            _ => return Err("not a duration".into()),
+        };
+        crate::args::duration(&text).map(Seconds)
+    }
+}
+
+impl LimitsEntry {
+    pub(crate) fn limits(&self) -> Limits {
+        let number = |n: Option<Positive>| n.map(|n| n.0);
+        Limits {
+            rps: number(self.rps),
+            rpm: number(self.rpm),
+            tpm: number(self.tpm),
+            itpm: number(self.itpm),
+            otpm: number(self.otpm),
+            rpd: self.rpd.map(std::num::NonZeroU64::get),
+        }
+    }
+}
+
+impl ConfigFile {
+    /// Reads the file named by a flag or the environment, or the one in the working directory
+    /// if there is one.
+    ///
+    /// # Errors
+    /// When a named file is missing, or a file is not valid.
+    pub(crate) fn find(flag: Option<&Path>) -> Result<ConfigFile, Error> {
+        let named = flag
+            .map(Path::to_owned)
+            .or_else(|| env_vars::read(env_vars::FOREBAY_CONFIG).map(PathBuf::from));
+        let path = named.clone().unwrap_or_else(|| PathBuf::from(FILE_NAME));
+        match std::fs::read_to_string(&path) {
+            Ok(text) => ConfigFile::parse(&text, &path),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
+                Ok(ConfigFile::default())
+            }
+            Err(error) => Err(Error::config(format!(
+                "cannot read the configuration file {}: {error}",
+                path.display()
+            ))),
+        }
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<ConfigFile, Error> {
+        let config: ConfigFile = toml::from_str(text).map_err(|error| {
+            let (line, column) = place_of(text, error.span().map_or(0, |span| span.start));
+            let message = error.message().replace('\n', " ");
+            let place = format!("{}:{line}:{column}", path.display());
+            let fault = Error::config(format!("{place}: {message}"));
+            if message.contains("`api-key`") || message.contains("`api_key`") {
+                return fault.with_hint(
+                    "keys do not belong into files that are shared: name their place with \
+                     api-key-env or api-key-file",
+                );
+            }
+            fault
+        })?;
+        for (name, endpoint) in &config.endpoints {
+            let built_in = matches!(name.as_str(), "openai" | "anthropic");
+            let fault = |what: &str| {
+                let place = path.display();
+                Err(Error::config(format!("{place}: endpoint {name:?} {what}")))
+            };
+            if name == "sim" || name.is_empty() || name.contains('/') {
+                return fault("has a name that is taken or cannot be a prefix");
+            }
+            if !built_in && endpoint.base_url.is_none() {
+                return fault("has no base-url");
+            }
+            if !built_in && endpoint.provider.is_none() {
+                return fault("has no provider (openai or anthropic)");
+            }
+        }
+        Ok(config)
+    }
+
+    /// The prices of the file, by model.
+    pub(crate) fn prices(&self) -> impl Iterator<Item = (&str, Price)> {
+        self.prices.iter().map(|(model, entry)| {
+            // The numbers were checked to be finite and small when they were read.
+            let usd = |n: NotNegative| Usd::from_dollars(n.0 / PRICE_UNIT).unwrap_or_default();
+            let price = Price {
+                input: usd(entry.input),
+                output: usd(entry.output),
+                cache_read: entry.cached_input.map(usd),
+                ..Price::default()
+            };
+            (model.as_str(), price)
+        })
+    }
+}
+
+/// Line and column, from 1, of a byte.
+fn place_of(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (line, before[start..].chars().count() + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<ConfigFile, Error> {
+        ConfigFile::parse(text, Path::new("forebay.toml"))
+    }
+
+    #[test]
+    fn a_full_file_is_read() {
+        let config = parse(
+            r#"
+            [run]
+            model = "gateway/claude-sonnet-4-5"
+            concurrency = 50
+            timeout = "2m"
+            max-wait = 30
+            params = { top_p = 0.9 }
+
+            [endpoints.gateway]
+            provider = "openai"
+            base-url = "https://llm.example.com/v1"
+            api-key-env = "GATEWAY_KEY"
+            headers = { x-team = "data" }
+            token-field = "max_tokens"
+            limits = { rpm = 600, tpm = 1e6 }
+
+            [prices."my-model"]
+            input = 0.5
+            output = 1.5
+            "#,
+        )
+        .unwrap();
+        assert_eq!(config.run.timeout.unwrap().0, Duration::from_secs(120));
+        assert_eq!(config.endpoints["gateway"].limits.limits().rpm, Some(600.0));
+        let (model, price) = config.prices().next().unwrap();
+        assert_eq!((model, price.input), ("my-model", Usd::from_picos(500_000)));
+    }
+
+    #[test]
+    fn faults_are_told_with_their_place_and_without_the_line() {
+        for (text, place, what) in [
+            (
+                "[run]\nrpm = -5\n",
+                "forebay.toml:2:7",
+                "not a number above 0",
+            ),
+            (
+                "[run]\nmodle = \"x\"\n",
+                "forebay.toml:2:1",
+                "unknown field `modle`",
+            ),
+            ("[run\n", "forebay.toml:1:", ""),
+            ("[run]\nconcurrency = 0\n", "forebay.toml:2:15", "nonzero"),
+            ("[run]\ntimeout = \"1d\"\n", "forebay.toml:2:11", "seconds"),
+            (
+                "[endpoints.x]\nbase-url = \"u\"\n",
+                "forebay.toml",
+                "no provider",
+            ),
+            ("[endpoints.sim]\n", "forebay.toml", "taken"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(
+                error.contains(place) && error.contains(what),
+                "{text}: {error}"
+            );
+        }
+        let error = parse("[endpoints.x]\napi-key = \"sk-secret\"\n").unwrap_err();
+        assert!(!error.to_string().contains("sk-secret"), "{error}");
+        assert!(error.hint().unwrap().contains("api-key-env"));
+    }
+}

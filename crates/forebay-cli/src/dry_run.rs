@@ -1,0 +1,128 @@
+//! `forebay run --dry-run`: what a run would take, without sending anything.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use forebay::config::Limits;
+use forebay::engine::prepare;
+use forebay::error::Error;
+use forebay::money::Usd;
+use forebay::price::PriceTable;
+use forebay::source::Source;
+
+use crate::exit_code::Exit;
+use crate::plan::Plan;
+use crate::report::units;
+
+/// Output tokens assumed per answer when nothing is known: a short paragraph.
+const ASSUMED_OUTPUT: u64 = 200;
+/// Unusable items that are shown.
+const EXAMPLES: usize = 5;
+
+/// What the whole input adds up to.
+#[derive(Debug, Default)]
+struct Totals {
+    items: u64,
+    invalid: u64,
+    examples: Vec<String>,
+    input_tokens: f64,
+}
+
+/// Reads everything, estimates, and prints to standard output.
+///
+/// # Errors
+/// When the input cannot be read.
+pub(crate) fn dry_run(plan: &Plan) -> Result<Exit, Error> {
+    let mut totals = Totals::default();
+    for item in Source::open(plan.input.clone(), plan.prompting.clone())? {
+        let prepared = prepare(plan.endpoint(), item?);
+        totals.items += 1;
+        totals.input_tokens += prepared.guess;
+        if let Err(failure) = prepared.body {
+            totals.invalid += 1;
+            if totals.examples.len() < EXAMPLES {
+                totals.examples.push(failure.message);
+            }
+        }
+    }
+    Ok(crate::print(describe(plan, &totals)))
+}
+
+fn describe(plan: &Plan, totals: &Totals) -> String {
+    let mut text = String::new();
+    let usable = totals.items - totals.invalid;
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(text, "{name:<15}{value}");
+    };
+    line("items", units::count(totals.items));
+    if totals.invalid > 0 {
+        line("unusable", units::count(totals.invalid));
+        for example in &totals.examples {
+            line("", example.clone());
+        }
+    }
+    let input = totals.input_tokens.ceil() as u64;
+    line("input tokens", format!("about {}", units::count(input)));
+    let cap = plan.settings.max_tokens.map(u64::from);
+    let assumed = ASSUMED_OUTPUT.min(cap.unwrap_or(u64::MAX)) * usable;
+    let each = assumed / usable.max(1);
+    line(
+        "output tokens",
+        format!("about {} at {each} an answer", units::count(assumed)),
+    );
+    if let Some(cap) = cap {
+        let most = units::count(cap * usable);
+        line("", format!("at most {most} at --max-tokens {cap}"));
+    }
+    line(
+        "cost",
+        cost(plan, input, assumed, cap.map(|cap| cap * usable)),
+    );
+    line(
+        "time",
+        time(&plan.settings.limits, usable, (input, assumed)),
+    );
+    line("nothing sent", "this was a dry run".into());
+    text
+}
+
+fn cost(plan: &Plan, input: u64, assumed: u64, most: Option<u64>) -> String {
+    let Some(model) = &plan.model else {
+        return "unknown: no price for this model".into();
+    };
+    let price = &model.price;
+    let dollars = |output: u64| -> Usd { price.input.times(input) + price.output.times(output) };
+    let upper = match most {
+        Some(most) => format!(", at most {}", units::dollars(dollars(most))),
+        None => ", no upper bound without --max-tokens".into(),
+    };
+    format!(
+        "about {}{upper} (estimate, prices of {})",
+        units::dollars(dollars(assumed)),
+        PriceTable::SNAPSHOT
+    )
+}
+
+/// The longest of what each limit makes it take.
+fn time(limits: &Limits, items: u64, (input, output): (u64, u64)) -> String {
+    let minutes = |units: u64, limit: Option<f64>| limit.map(|limit| units as f64 / limit * 60.0);
+    let by_limit = [
+        ("rps", limits.rps.map(|rps| items as f64 / rps)),
+        ("rpm", minutes(items, limits.rpm)),
+        ("tpm", minutes(input + output, limits.tpm)),
+        ("itpm", minutes(input, limits.itpm)),
+        ("otpm", minutes(output, limits.otpm)),
+        ("rpd", limits.rpd.map(|rpd| (items / rpd) as f64 * 86_400.0)),
+    ];
+    let longest = by_limit
+        .into_iter()
+        .filter_map(|(name, seconds)| Some((name, seconds?)))
+        .max_by(|a, b| a.1.total_cmp(&b.1));
+    match longest {
+        Some((name, seconds)) => {
+            let time = units::duration(Duration::from_secs_f64(seconds.min(1e10)));
+            format!("at least {time}, limited by {name}")
+        }
+        None => "no limits are given (--rpm, --tpm, …)".into(),
+    }
+}

@@ -1,0 +1,34 @@
+//! Longer texts of `--help`.
+
+/// After the flags of `run`; the codes and variables are those of `exit_code` and `env_vars`.
+pub(crate) const RUN_AFTER: &str = "\
+Running the same command again goes on where the last one ended: finished rows
+are kept, the rest is sent. The journal beside the output (OUTPUT.journal)
+makes that safe at any moment, kill -9 included.
+
+Examples:
+  forebay run tickets.txt -m gpt-4o-mini -o out.jsonl \\
+      -p \"Label as billing, bug or other: {{ text }}\"
+  forebay run rows.csv -m claude-haiku-4-5 --max-cost 5 -o out.csv \\
+      -p \"Translate into French: {{ title }}\" --max-tokens 200
+  cat q.jsonl | forebay run - -m sim/gpt-4o > answers.jsonl
+  forebay run in.jsonl -m llama3 --provider openai \\
+      --base-url http://localhost:11434/v1 -o out.jsonl
+
+Exit codes: 0 all rows ok; 1 some rows failed; 2 wrong usage; 3 file trouble;
+4 stopped early with rows pending; 130/143 interrupted.
+
+Environment: OPENAI_API_KEY, OPENAI_BASE_URL, OPENAI_ORG_ID, OPENAI_PROJECT_ID,
+ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, ANTHROPIC_BASE_URL,
+ANTHROPIC_CUSTOM_HEADERS, FOREBAY_CONFIG, SSL_CERT_FILE.
+SIGUSR1 lists the attempts in flight.";
+
+/// After the flags of `sim`.
+pub(crate) const SIM_AFTER: &str = "\
+Speaks OpenAI chat completions at http://127.0.0.1:PORT/v1 and Anthropic
+messages at http://127.0.0.1:PORT. The answers are made up.
+
+Example:
+  forebay sim --port 8787 --rpm 600 --error 500=0.02 --log sim.log &
+  OPENAI_API_KEY=x forebay run tickets.txt -m gpt-4o-mini \\
+      --base-url http://127.0.0.1:8787/v1 -o out.jsonl";

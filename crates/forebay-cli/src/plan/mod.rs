@@ -1,0 +1,166 @@
+//! What a run is going to do: flags, environment and configuration, resolved and checked.
+//!
+//! Flags beat the environment, which beats the file. Nothing is sent and no item is read here.
+
+mod endpoint;
+mod output;
+mod request;
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use forebay::config::{Concurrency, EngineSettings, Limits, RetrySettings, Timeouts};
+use forebay::endpoint::Endpoint;
+use forebay::error::Error;
+use forebay::journal::{Durability, Settings};
+use forebay::price::{ModelInfo, PriceTable};
+use forebay::source::{InputSpec, Prompting};
+
+pub(crate) use endpoint::Server;
+pub(crate) use output::{Destination, OutputPlan};
+
+use crate::args::{DurabilityArg, RunArgs};
+use crate::config_file::{ConfigFile, EndpointEntry, Positive, Seconds};
+
+/// Everything that a run needs to know.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) input: InputSpec,
+    pub(crate) prompting: Prompting,
+    pub(crate) server: Server,
+    pub(crate) model: Option<ModelInfo>,
+    pub(crate) output: OutputPlan,
+    pub(crate) settings: EngineSettings,
+    pub(crate) durability: Durability,
+    /// What makes this run the same as an earlier one.
+    pub(crate) identity: Settings,
+}
+
+impl Plan {
+    /// Resolves and checks.
+    ///
+    /// # Errors
+    /// When anything is missing, contradictory or out of range.
+    pub(crate) fn resolve(args: &RunArgs) -> Result<Plan, Error> {
+        let config = ConfigFile::find(args.config.as_deref())?;
+        let prompting = request::prompting(args, &config.run)?;
+        let route = endpoint::route(args, &config)?;
+        let server = endpoint::server(args, &config, &route)?;
+        let entry = server.entry(&config);
+        let mut table = PriceTable::embedded();
+        for (model, price) in config.prices() {
+            table.set(model, price);
+        }
+        let model = table.find(server.price_name(), &route.model);
+        let settings = settings(args, &config, entry, &prompting)?;
+        if args.max_cost.or(file_cost(&config)).is_some() {
+            check_cap(model.as_ref(), &route.model, settings.max_tokens)?;
+        }
+        let prompting = Prompting {
+            parameters: request::parameters(args, &config.run, &route.model)?,
+            ..prompting
+        };
+        let identity = request::identity(&prompting, &server);
+        let output = output::plan(args)?;
+        Ok(Plan {
+            input: request::input(args)?,
+            identity,
+            model,
+            output,
+            settings,
+            durability: match args.durability {
+                Some(DurabilityArg::Fsync) => Durability::Fsync,
+                Some(DurabilityArg::Process) | None => Durability::Process,
+            },
+            server,
+            prompting,
+        })
+    }
+
+    /// The endpoint, once the simulated provider has its port.
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        self.server.endpoint()
+    }
+}
+
+fn file_cost(config: &ConfigFile) -> Option<forebay::money::Usd> {
+    forebay::money::Usd::from_dollars(config.run.max_cost?.0)
+}
+
+/// A cap needs a price and a longest answer.
+fn check_cap(model: Option<&ModelInfo>, name: &str, max_tokens: Option<u32>) -> Result<(), Error> {
+    match model {
+        None => Err(Error::config(format!(
+            "--max-cost cannot be kept: no price is known for {name}"
+        ))
+        .with_hint(format!("give one in forebay.toml under [prices.{name:?}]"))),
+        Some(info) if max_tokens.is_none() && info.max_output_tokens.is_none() => Err(
+            Error::config("--max-cost cannot be kept: the longest answer is not known")
+                .with_hint("give --max-tokens"),
+        ),
+        Some(_) => Ok(()),
+    }
+}
+
+fn settings(
+    args: &RunArgs,
+    config: &ConfigFile,
+    endpoint: Option<&EndpointEntry>,
+    prompting: &Prompting,
+) -> Result<EngineSettings, Error> {
+    let run = &config.run;
+    let concurrency = args
+        .concurrency
+        .and_then(NonZeroUsize::new)
+        .or(run.concurrency)
+        .or_else(|| endpoint.and_then(|entry| entry.concurrency));
+    let seconds = |flag: Option<Duration>, file: Option<Seconds>| flag.or(file.map(|s| s.0));
+    let timeouts = Timeouts::default();
+    let retry = RetrySettings::default();
+    Ok(EngineSettings {
+        concurrency: concurrency.map_or(Concurrency::DEFAULT, Concurrency::Fixed),
+        limits: limits(args, config, endpoint),
+        timeouts: Timeouts {
+            total: seconds(args.timeout, run.timeout).unwrap_or(timeouts.total),
+            connect: seconds(args.connect_timeout, run.connect_timeout).unwrap_or(timeouts.connect),
+            first_byte: seconds(args.first_byte_timeout, run.first_byte_timeout)
+                .unwrap_or(timeouts.first_byte),
+            idle: seconds(args.idle_timeout, run.idle_timeout).unwrap_or(timeouts.idle),
+        },
+        retry: RetrySettings {
+            max_attempts: args
+                .max_attempts
+                .or(run.max_attempts.map(std::num::NonZeroU32::get))
+                .unwrap_or(retry.max_attempts),
+            max_wait: seconds(args.max_wait, run.max_wait).unwrap_or(retry.max_wait),
+            ..retry
+        },
+        max_cost: args.max_cost.or(file_cost(config)),
+        dedup: args.dedup,
+        raw: args.raw,
+        max_tokens: prompting.parameters.max_tokens,
+        seed: fastrand::u64(..),
+        ..EngineSettings::default()
+    })
+}
+
+fn limits(args: &RunArgs, config: &ConfigFile, endpoint: Option<&EndpointEntry>) -> Limits {
+    let run = &config.run;
+    let of = endpoint
+        .map(|entry| entry.limits.limits())
+        .unwrap_or_default();
+    let pick = |flag: Option<f64>, file: Option<Positive>, of: Option<f64>| {
+        flag.or(file.map(|n| n.0)).or(of)
+    };
+    Limits {
+        rps: pick(args.rps, run.rps, of.rps),
+        rpm: pick(args.rpm, run.rpm, of.rpm),
+        tpm: pick(args.tpm, run.tpm, of.tpm),
+        itpm: pick(args.itpm, run.itpm, of.itpm),
+        otpm: pick(args.otpm, run.otpm, of.otpm),
+        rpd: args
+            .rpd
+            .or(run.rpd.map(std::num::NonZeroU64::get))
+            .or(of.rpd),
+    }
+}

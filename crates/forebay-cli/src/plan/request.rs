@@ -1,0 +1,159 @@
+//! What is asked: input, templates, parameters, and what identifies them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use forebay::error::Error;
+use forebay::item::Parameters;
+use forebay::journal::{Key, Settings};
+use forebay::source::{Format, InputSpec, Location, Prompting};
+use serde_json::value::RawValue;
+
+use super::endpoint::Server;
+use crate::args::RunArgs;
+use crate::config_file::RunDefaults;
+
+/// The input as it is to be read.
+pub(super) fn input(args: &RunArgs) -> Result<InputSpec, Error> {
+    let locations: Vec<_> = args
+        .inputs
+        .iter()
+        .map(|path| {
+            if path == Path::new("-") {
+                Location::Stdin
+            } else {
+                Location::Path(path.clone())
+            }
+        })
+        .collect();
+    let stdins = locations
+        .iter()
+        .filter(|place| matches!(place, Location::Stdin));
+    if stdins.count() > 1 {
+        return Err(Error::config("standard input (-) is named more than once"));
+    }
+    Ok(InputSpec {
+        locations,
+        format: args.format.as_deref().and_then(Format::by_name),
+        offset: args.offset.unwrap_or(0),
+        limit: args.limit,
+    })
+}
+
+/// The templates, from flags, files and configuration.
+pub(super) fn prompting(args: &RunArgs, run: &RunDefaults) -> Result<Prompting, Error> {
+    let by_flag = args.prompt.is_some() || args.prompt_file.is_some();
+    let system_by_flag = args.system.is_some() || args.system_file.is_some();
+    let prompt = if by_flag {
+        text_or_file(args.prompt.as_ref(), args.prompt_file.as_deref())?
+    } else {
+        text_or_file(run.prompt.as_ref(), run.prompt_file.as_deref())?
+    };
+    let system = if system_by_flag {
+        text_or_file(args.system.as_ref(), args.system_file.as_deref())?
+    } else {
+        text_or_file(run.system.as_ref(), run.system_file.as_deref())?
+    };
+    Ok(Prompting {
+        prompt,
+        system,
+        id_field: args.id_field.clone().or_else(|| run.id_field.clone()),
+        parameters: Arc::new(Parameters {
+            max_tokens: args
+                .max_tokens
+                .or(run.max_tokens.map(std::num::NonZeroU32::get)),
+            ..Parameters::default()
+        }),
+    })
+}
+
+fn text_or_file(text: Option<&String>, file: Option<&Path>) -> Result<Option<String>, Error> {
+    if let Some(text) = text {
+        return Ok(Some(text.clone()));
+    }
+    let Some(path) = file else { return Ok(None) };
+    let read = std::fs::read_to_string(path).map_err(|error| {
+        Error::io(format!(
+            "cannot read the template {}: {error}",
+            path.display()
+        ))
+    })?;
+    // Editors end files with a line break that nobody means to send.
+    let text = read.strip_suffix('\n').unwrap_or(&read);
+    Ok(Some(text.strip_suffix('\r').unwrap_or(text).to_owned()))
+}
+
+/// The parameters that all requests have in common.
+pub(super) fn parameters(
+    args: &RunArgs,
+    run: &RunDefaults,
+    model: &str,
+) -> Result<Arc<Parameters>, Error> {
+    let mut extra: Vec<(String, Box<RawValue>)> = Vec::new();
+    let mut put = |name: &str, json: String| -> Result<(), Error> {
+        let value = RawValue::from_string(json)
+            .map_err(|error| Error::config(format!("parameter {name} is not JSON: {error}")))?;
+        extra.retain(|(known, _)| known != name);
+        extra.push((name.to_owned(), value));
+        Ok(())
+    };
+    for (name, value) in &run.params {
+        put(name, value.to_string())?;
+    }
+    for (name, json) in &args.params {
+        put(name, json.clone())?;
+    }
+    if extra
+        .iter()
+        .any(|(name, value)| name == "stream" && value.get() != "false")
+    {
+        return Err(
+            Error::config("--param stream cannot be set: answers are read whole")
+                .with_hint("leave it out"),
+        );
+    }
+    Ok(Arc::new(Parameters {
+        model: model.to_owned(),
+        max_tokens: args
+            .max_tokens
+            .or(run.max_tokens.map(std::num::NonZeroU32::get)),
+        temperature: args.temperature.or(run.temperature),
+        extra,
+    }))
+}
+
+/// What makes two runs the same one: what their requests are made of.
+///
+/// Prompts are given as hashes: they are the user's own matter, and may be long.
+pub(super) fn identity(prompting: &Prompting, server: &Server) -> Settings {
+    let hash = |text: &Option<String>| match text {
+        Some(text) => format!("hash:{:032x}", Key::of("template", text.as_bytes()).0),
+        None => "none".to_owned(),
+    };
+    let parameters = &prompting.parameters;
+    let or_default = |value: Option<String>| value.unwrap_or_else(|| "default".to_owned());
+    let mut identity: Settings = vec![
+        ("endpoint".into(), server.endpoint().name.clone()),
+        ("provider".into(), server.endpoint().provider.name().into()),
+        ("model".into(), parameters.model.clone()),
+        ("prompt".into(), hash(&prompting.prompt)),
+        ("system".into(), hash(&prompting.system)),
+        (
+            "max-tokens".into(),
+            or_default(parameters.max_tokens.map(|n| n.to_string())),
+        ),
+        (
+            "temperature".into(),
+            or_default(parameters.temperature.map(|t| t.to_string())),
+        ),
+        ("id-field".into(), or_default(prompting.id_field.clone())),
+    ];
+    let mut extra: Vec<_> = parameters.extra.iter().collect();
+    extra.sort_by(|a, b| a.0.cmp(&b.0));
+    let params: Vec<_> = extra
+        .into_iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    identity.push(("param".into(), params.join(" ")));
+    identity
+}

@@ -1,0 +1,4 @@
+//! stub
+pub(crate) fn status(_p: &std::path::Path, _j: bool) -> Result<String, forebay::error::Error> {
+    Ok(String::new())
+}

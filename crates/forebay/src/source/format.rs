@@ -1,0 +1,153 @@
+//! What a file's name and first bytes say about what is in it.
+//!
+//! Owns the known extensions and signatures. Never opens a file.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use crate::error::Error;
+
+/// How items are written in an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// One item per line; its field is `text`.
+    Text,
+    /// One JSON object or string per line.
+    JsonLines,
+    /// Comma-separated values (tabs in a `.tsv` file) under a header row.
+    Csv,
+}
+
+/// Every name of a format: as an extension and as the value of `--format`.
+const NAMES: [(&str, Format); 8] = [
+    ("txt", Format::Text),
+    ("text", Format::Text),
+    ("md", Format::Text),
+    ("jsonl", Format::JsonLines),
+    ("ndjson", Format::JsonLines),
+    ("json", Format::JsonLines),
+    ("csv", Format::Csv),
+    ("tsv", Format::Csv),
+];
+
+impl Format {
+    /// The format of this name (an extension without its dot), in any case.
+    pub fn by_name(name: &str) -> Option<Format> {
+        NAMES
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, format)| *format)
+    }
+}
+
+/// How a file is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compression {
+    None,
+    Gzip,
+    Zstd,
+}
+
+impl Compression {
+    /// The compression whose signature these bytes begin with.
+    ///
+    /// Signatures: RFC 1952 (gzip), RFC 8878 (zstd frames and skippable frames).
+    pub(super) fn of(head: &[u8]) -> Compression {
+        match head {
+            [0x1f, 0x8b, ..] => Compression::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
+            _ => Compression::None,
+        }
+    }
+
+    /// The name for people, and the extension that announces it.
+    pub(super) fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Compression::None => ("uncompressed", ""),
+            Compression::Gzip => ("gzip", ".gz"),
+            Compression::Zstd => ("zstd", ".zst"),
+        }
+    }
+}
+
+/// What a file's name announces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Announced {
+    pub(super) format: Option<Format>,
+    pub(super) compression: Compression,
+    pub(super) delimiter: u8,
+}
+
+impl Announced {
+    /// Reads a file name's extensions.
+    pub(super) fn by(path: &Path) -> Announced {
+        let mut name = Path::new(path.file_name().unwrap_or_default());
+        let compression = match extension(name).as_str() {
+            "gz" => Compression::Gzip,
+            "zst" => Compression::Zstd,
+            _ => Compression::None,
+        };
+        if compression != Compression::None {
+            name = Path::new(name.file_stem().unwrap_or_default());
+        }
+        let extension = extension(name);
+        Announced {
+            format: Format::by_name(&extension),
+            compression,
+            delimiter: if extension == "tsv" { b'\t' } else { b',' },
+        }
+    }
+}
+
+/// The error for a file whose name announces no format.
+pub(super) fn unknown(name: &str) -> Error {
+    Error::config(format!("cannot tell the format of {name} by its name")).with_hint(
+        "known extensions: .txt .text .md .jsonl .ndjson .json .csv .tsv, each also with .gz or \
+         .zst; or name the format with --format text, jsonl or csv",
+    )
+}
+
+fn extension(name: &Path) -> String {
+    name.extension()
+        .and_then(OsStr::to_str)
+        .unwrap_or_default()
+        .to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_extension_names_the_format_below_the_compression() {
+        let by = |name: &str| {
+            let announced = Announced::by(Path::new(name));
+            (
+                announced.format,
+                announced.compression,
+                announced.delimiter as char,
+            )
+        };
+        let none = Compression::None;
+        assert_eq!(by("a.txt"), (Some(Format::Text), none, ','));
+        assert_eq!(by("a.b/c.MD"), (Some(Format::Text), none, ','));
+        assert_eq!(by("a.JSONL"), (Some(Format::JsonLines), none, ','));
+        assert_eq!(by("a.tsv"), (Some(Format::Csv), none, '\t'));
+        assert_eq!(by("a.csv.gz"), (Some(Format::Csv), Compression::Gzip, ','));
+        assert_eq!(
+            by("a.ndjson.zst"),
+            (Some(Format::JsonLines), Compression::Zstd, ',')
+        );
+        assert_eq!(by("a.gz"), (None, Compression::Gzip, ','));
+        assert_eq!(by("tickets"), (None, none, ','));
+        assert_eq!(by("a.xlsx"), (None, none, ','));
+    }
+
+    #[test]
+    fn signatures_are_known() {
+        assert_eq!(Compression::of(b"\x1f\x8b\x08"), Compression::Gzip);
+        assert_eq!(Compression::of(b"\x28\xb5\x2f\xfd"), Compression::Zstd);
+        assert_eq!(Compression::of(b"{}"), Compression::None);
+        assert_eq!(Compression::of(b""), Compression::None);
+    }
+}
