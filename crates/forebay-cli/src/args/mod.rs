@@ -18,7 +18,6 @@ pub(crate) use values::duration;
     name = "forebay",
     version,
     max_term_width = 80,
-    propagate_version = true,
     subcommand_required = true,
     arg_required_else_help = true,
     after_help = "Start with: forebay run --help"

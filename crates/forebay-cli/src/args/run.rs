@@ -94,7 +94,8 @@ pub(crate) struct RunArgs {
     /// Output file: .jsonl, .json or .csv [default: standard output]
     #[arg(short, long, value_name = "FILE", help_heading = OUTPUT)]
     pub(crate) output: Option<PathBuf>,
-    /// Order of the rows [default: input for files, completed for stdout]
+    /// Order of the rows: as in the input when the run ends, or as they finish
+    /// [default: input for files, completed for stdout]
     #[arg(long, value_name = "ORDER", help_heading = OUTPUT)]
     pub(crate) order: Option<OrderArg>,
     /// Keep the provider's own answer in each row
@@ -176,43 +177,43 @@ pub(crate) struct RunArgs {
     pub(crate) summary_json: Option<PathBuf>,
 }
 
-/// A wire dialect.
+// A wire dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProviderArg {
-    /// OpenAI chat completions
+    // OpenAI chat completions
     #[value(name = "openai")]
     OpenAi,
-    /// Anthropic messages
+    // Anthropic messages
     Anthropic,
 }
 
-/// The order of rows.
+// The order of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OrderArg {
-    /// As in the input, complete, when the run ends
+    // As in the input, complete, when the run ends
     Input,
-    /// As they finish
+    // As they finish
     Completed,
 }
 
-/// What finished rows survive.
+// What finished rows survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DurabilityArg {
-    /// A kill of the process
+    // A kill of the process
     Process,
-    /// A power cut too
+    // A power cut too
     Fsync,
 }
 
-/// How progress is shown.
+// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressArg {
-    /// A live line
+    // A live line
     Bar,
-    /// A line every few seconds
+    // A line every few seconds
     Plain,
-    /// A JSON object every second
+    // A JSON object every second
     Json,
-    /// Nothing
+    // Nothing
     None,
 }

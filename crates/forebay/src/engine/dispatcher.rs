@@ -16,48 +16,43 @@ use super::flight::{Flight, Flights, Place, Work};
 use super::output::Output;
 use super::stats::{Snapshot, Stats};
 use crate::config::EngineSettings;
-use crate::event::{Event, Finished, InFlight, StopReason, Summary};
-use crate::journal::{Done, KeptItem, Key};
-use crate::limit::{Estimator, LimitedBy, Limiter, Need, Refusal};
-use crate::money::Usd;
-use crate::outcome::{Failure, FailureKind, FinishReason, Outcome, Reply, Signal, Usage};
+use crate::event::{Event, InFlight, StopReason, Summary};
+use crate::journal::{KeptItem, Key};
+use crate::limit::{Estimator, LimitedBy, Limiter, Refusal};
+use crate::outcome::{Failure, FailureKind, Reply, Signal};
 use crate::price::ModelInfo;
 use crate::queue::Queue;
 use crate::retry::{self, Budget, Decision, EarlyStop, Verdict};
-use crate::row::RowBody;
-
-/// Input tokens that a provider may add to a request's own text: roles and separators.
-const OVERHEAD_TOKENS: u64 = 64;
 
 /// The engine's state.
 pub(super) struct Dispatcher<'a> {
-    settings: &'a EngineSettings,
-    model: Option<&'a ModelInfo>,
+    pub(super) settings: &'a EngineSettings,
+    pub(super) model: Option<&'a ModelInfo>,
     pub(super) output: Output<'a>,
-    observer: &'a mut (dyn FnMut(&Event<'_>) + Send),
-    stats: &'a Stats,
+    pub(super) observer: &'a mut (dyn FnMut(&Event<'_>) + Send),
+    pub(super) stats: &'a Stats,
     pub(super) limiter: Limiter,
-    estimator: Estimator,
+    pub(super) estimator: Estimator,
     pub(super) queue: Queue<Box<Work>>,
     pub(super) flights: Flights,
-    budget: Budget,
+    pub(super) budget: Budget,
     pub(super) early_stop: EarlyStop,
     /// Failures that may turn out to be everyone's.
     pub(super) set_aside: Vec<(Box<Work>, Failure)>,
     /// With dedup: requests in flight or waiting, and the items that share their answers.
-    shared: HashMap<Key, Vec<Work>>,
-    sharing: usize,
-    starts: Vec<Start>,
+    pub(super) shared: HashMap<Key, Vec<Work>>,
+    pub(super) sharing: usize,
+    pub(super) starts: Vec<Start>,
     pub(super) drain: Drain,
-    rng: fastrand::Rng,
-    body: Vec<u8>,
+    pub(super) rng: fastrand::Rng,
+    pub(super) body: Vec<u8>,
     pub(super) summary: Summary,
-    failed_attempts: HashMap<FailureKind, u64>,
-    limited: HashMap<LimitedBy, Duration>,
-    limited_by: Option<LimitedBy>,
-    last_turn: Duration,
+    pub(super) failed_attempts: HashMap<FailureKind, u64>,
+    pub(super) limited: HashMap<LimitedBy, Duration>,
+    pub(super) limited_by: Option<LimitedBy>,
+    pub(super) last_turn: Duration,
     pub(super) refusal: Option<Refusal>,
-    was_down: Option<Duration>,
+    pub(super) was_down: Option<Duration>,
 }
 
 impl<'a> Dispatcher<'a> {
@@ -189,101 +184,6 @@ impl<'a> Dispatcher<'a> {
         Some(Ok(()))
     }
 
-    /// The most that a request can cost, for the cap.
-    ///
-    /// A token has at least one byte, so the body's length bounds the input; the output is
-    /// bounded by the cap on tokens, or by what the model can write at all.
-    fn worst_cost(&self, body: &Bytes) -> Option<Usd> {
-        self.settings.max_cost?;
-        let model = self.model?;
-        let input = body.len() as u64 + OVERHEAD_TOKENS;
-        let output = match self.settings.max_tokens {
-            Some(tokens) => u64::from(tokens),
-            None => model.max_output_tokens?,
-        };
-        Some(model.price.worst_case(input, output))
-    }
-
-    /// Admits as many attempts as the limits allow now.
-    pub(super) fn admit(&mut self, now: Duration) {
-        self.refusal = None;
-        while !self.drain.is_stopping() && !self.output.is_full() {
-            let mut retry = self.queue.due_retry(now).is_some();
-            let spends = self.queue.due_retry(now).is_some_and(|work| work.spends);
-            if spends && let Err(until) = self.budget.take(now) {
-                // Fresh items go first until the budget has grown.
-                retry = false;
-                if self.queue.first_fresh().is_none() {
-                    let by = LimitedBy::Backoff;
-                    self.refusal = Some(Refusal {
-                        by,
-                        until: Some(until),
-                    });
-                    return;
-                }
-            }
-            let next = if retry {
-                self.queue.due_retry(now)
-            } else {
-                self.queue.first_fresh()
-            };
-            let Some(work) = next else { return };
-            let need = Need {
-                input_tokens: self.estimator.input(work.guess),
-                output_tokens: self.estimator.output(),
-                worst_cost: work.worst_cost,
-            };
-            let spends = retry && spends;
-            match self.limiter.admit(now, &need) {
-                Ok(permit) => {
-                    let work = if retry {
-                        self.queue.pop_retry()
-                    } else {
-                        self.queue.pop_fresh()
-                    };
-                    if let Some(work) = work {
-                        self.start(now, Flight { work, permit });
-                    }
-                }
-                Err(refusal) => {
-                    if spends {
-                        self.budget.give_back();
-                    }
-                    self.refusal = Some(refusal);
-                    return;
-                }
-            }
-        }
-    }
-
-    fn start(&mut self, now: Duration, mut flight: Flight) {
-        let work = &mut flight.work;
-        work.first_attempt.get_or_insert(now);
-        let attempt = work.tries.attempts + 1;
-        self.output.journal.sent(work.key, work.index, attempt);
-        self.summary.attempts += 1;
-        let body = work.body.clone();
-        let place = self.flights.put(flight);
-        self.starts.push(Start { place, body });
-    }
-
-    /// The attempts that were admitted in this turn; they are recorded by now.
-    pub(super) fn take_starts(&mut self) -> Vec<Start> {
-        std::mem::take(&mut self.starts)
-    }
-
-    /// Gives the attempts of this turn up: they could not be recorded.
-    pub(super) fn unstart(&mut self, now: Duration) {
-        for start in std::mem::take(&mut self.starts) {
-            if let Some(Flight { work, permit }) = self.flights.take(start.place) {
-                let failure = Failure::new(FailureKind::Cancelled, "not sent");
-                self.limiter.ignore(now, permit, &failure);
-                self.leave_pending(work, &failure);
-                self.summary.attempts -= 1;
-            }
-        }
-    }
-
     /// Settles an attempt and decides what becomes of its item.
     pub(super) fn on_end(&mut self, now: Duration, place: Place, end: End) {
         let Some(Flight { work, permit }) = self.flights.take(place) else {
@@ -403,134 +303,6 @@ impl<'a> Dispatcher<'a> {
                 }
             },
         }
-    }
-
-    /// Records failures that turned out to be their items' own.
-    pub(super) fn release_set_aside(&mut self, now: Duration) {
-        for (work, failure) in std::mem::take(&mut self.set_aside) {
-            self.finish(now, work, Err(failure), None);
-        }
-    }
-
-    /// Ends an item, and those that share its answer.
-    fn finish(
-        &mut self,
-        now: Duration,
-        work: Box<Work>,
-        outcome: Outcome,
-        duration: Option<Duration>,
-    ) {
-        for follower in self.take_followers(&work) {
-            self.summary.shared += 1;
-            self.record(now, follower, outcome.clone(), (None, None, true));
-        }
-        self.record(now, *work, outcome, (duration, None, false));
-    }
-
-    fn take_followers(&mut self, work: &Work) -> Vec<Work> {
-        if !self.settings.dedup {
-            return Vec::new();
-        }
-        let followers = self.shared.remove(&work.key).unwrap_or_default();
-        self.sharing -= followers.len();
-        followers
-    }
-
-    /// Writes an item's row. An item that shares another's answer costs nothing.
-    fn record(
-        &mut self,
-        now: Duration,
-        work: Work,
-        outcome: Outcome,
-        (duration, raw, shares): (Option<Duration>, Option<&[u8]>, bool),
-    ) {
-        let usage = match &outcome {
-            Ok(reply) => reply.usage,
-            Err(failure) => failure.usage.as_deref().copied(),
-        };
-        let sent = work.tries.attempts > 0;
-        let cost = match (&usage, sent && !shares) {
-            (_, false) => Some(Usd::ZERO),
-            (None, true) if outcome.is_err() => Some(Usd::ZERO),
-            (usage, true) => self.cost_of(usage.as_ref()),
-        };
-        let failure = outcome.as_ref().err();
-        let attempts = work.tries.attempts;
-        self.body.clear();
-        RowBody {
-            fields: &work.fields,
-            outcome: &outcome,
-            cost,
-            duration,
-            attempts,
-            raw,
-        }
-        .write(&mut self.body);
-        let recorded = self.output.journal.done(&Done {
-            key: work.key,
-            index: work.index,
-            custom_id: work.custom_id.as_deref(),
-            fields: work.fields_hash,
-            failure: failure.map(|failure| failure.kind),
-            maybe_billed: failure.is_some_and(Failure::may_have_been_billed) && sent,
-            usage,
-            cost,
-            was: work.was.as_deref(),
-            body: &self.body,
-        });
-        self.output
-            .row(work.custom_id.as_deref(), work.index, &self.body);
-        self.count(&outcome, usage.as_ref(), cost);
-        (self.observer)(&Event::RowFinished(&Finished {
-            id: &work.id(),
-            failure,
-            cut: matches!(&outcome, Ok(reply) if reply.finish_reason == FinishReason::Length),
-            usage,
-            cost,
-            duration,
-            attempts,
-        }));
-        if let Err(error) = recorded {
-            let message = format!("cannot note where a row is: {error}");
-            self.stop(now, StopReason::Io { message }, None);
-        }
-    }
-
-    fn count(&mut self, outcome: &Outcome, usage: Option<&Usage>, cost: Option<Usd>) {
-        match outcome {
-            Ok(_) => self.summary.ok += 1,
-            Err(_) => self.summary.failed += 1,
-        }
-        if let Some(usage) = usage {
-            self.summary.usage.add(usage);
-        }
-        match cost {
-            Some(cost) => self.summary.cost += cost,
-            None => self.summary.cost_unknown += 1,
-        }
-    }
-
-    fn cost_of(&self, usage: Option<&Usage>) -> Option<Usd> {
-        Some(self.model?.price.cost(usage?))
-    }
-
-    /// Leaves an item without outcome for a later session.
-    pub(super) fn leave_pending(&mut self, work: Box<Work>, failure: &Failure) {
-        self.summary.pending += 1;
-        let attempts = work.tries.attempts;
-        if attempts > 0 || failure.kind == FailureKind::Cancelled {
-            let billed = failure.may_have_been_billed();
-            self.output
-                .journal
-                .retry(work.key, attempts, failure.kind, billed);
-        }
-        self.forget_followers(&work);
-    }
-
-    /// Leaves the items that share an answer pending with the one they wait for.
-    pub(super) fn forget_followers(&mut self, work: &Work) {
-        let followers = self.take_followers(work);
-        self.summary.pending += followers.len() as u64;
     }
 
     /// The settings of retries.

@@ -13,6 +13,7 @@
 //! journal once, then starts attempts. So what is not yet recorded is never more than what may
 //! be in flight, and there is no lock per row.
 
+mod admission;
 mod attempt;
 mod control;
 mod dispatcher;
@@ -20,6 +21,7 @@ mod drain;
 mod feed;
 mod flight;
 mod output;
+mod record;
 mod stats;
 
 use std::future::{Future as _, poll_fn};

@@ -1,0 +1,112 @@
+//! Letting attempts start: which item is next, and whether the limits allow it now.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::attempt::Start;
+use super::dispatcher::Dispatcher;
+use super::flight::Flight;
+use crate::limit::{LimitedBy, Need, Refusal};
+use crate::money::Usd;
+use crate::outcome::{Failure, FailureKind};
+
+/// Input tokens that a provider may add to a request's own text: roles and separators.
+const OVERHEAD_TOKENS: u64 = 64;
+
+impl Dispatcher<'_> {
+    /// Admits as many attempts as the limits allow now.
+    pub(super) fn admit(&mut self, now: Duration) {
+        self.refusal = None;
+        while !self.drain.is_stopping() && !self.output.is_full() {
+            let mut retry = self.queue.due_retry(now).is_some();
+            let spends = self.queue.due_retry(now).is_some_and(|work| work.spends);
+            if spends && let Err(until) = self.budget.take(now) {
+                // Fresh items go first until the budget has grown.
+                retry = false;
+                if self.queue.first_fresh().is_none() {
+                    let by = LimitedBy::Backoff;
+                    self.refusal = Some(Refusal {
+                        by,
+                        until: Some(until),
+                    });
+                    return;
+                }
+            }
+            let next = if retry {
+                self.queue.due_retry(now)
+            } else {
+                self.queue.first_fresh()
+            };
+            let Some(work) = next else { return };
+            let need = Need {
+                input_tokens: self.estimator.input(work.guess),
+                output_tokens: self.estimator.output(),
+                worst_cost: work.worst_cost,
+            };
+            let spends = retry && spends;
+            match self.limiter.admit(now, &need) {
+                Ok(permit) => {
+                    let work = if retry {
+                        self.queue.pop_retry()
+                    } else {
+                        self.queue.pop_fresh()
+                    };
+                    if let Some(work) = work {
+                        self.start(now, Flight { work, permit });
+                    }
+                }
+                Err(refusal) => {
+                    if spends {
+                        self.budget.give_back();
+                    }
+                    self.refusal = Some(refusal);
+                    return;
+                }
+            }
+        }
+    }
+
+    pub(super) fn start(&mut self, now: Duration, mut flight: Flight) {
+        let work = &mut flight.work;
+        work.first_attempt.get_or_insert(now);
+        let attempt = work.tries.attempts + 1;
+        self.output.journal.sent(work.key, work.index, attempt);
+        self.summary.attempts += 1;
+        let body = work.body.clone();
+        let place = self.flights.put(flight);
+        self.starts.push(Start { place, body });
+    }
+
+    /// The attempts that were admitted in this turn; they are recorded by now.
+    pub(super) fn take_starts(&mut self) -> Vec<Start> {
+        std::mem::take(&mut self.starts)
+    }
+
+    /// Gives the attempts of this turn up: they could not be recorded.
+    pub(super) fn unstart(&mut self, now: Duration) {
+        for start in std::mem::take(&mut self.starts) {
+            if let Some(Flight { work, permit }) = self.flights.take(start.place) {
+                let failure = Failure::new(FailureKind::Cancelled, "not sent");
+                self.limiter.ignore(now, permit, &failure);
+                self.leave_pending(work, &failure);
+                self.summary.attempts -= 1;
+            }
+        }
+    }
+
+    /// The most that a request can cost, for the cap.
+    ///
+    /// A token has at least one byte, so the body's length bounds the input; the output is
+    /// bounded by the cap on tokens, or by what the model can write at all.
+    pub(super) fn worst_cost(&self, body: &Bytes) -> Option<Usd> {
+        self.settings.max_cost?;
+        let model = self.model?;
+        let input = body.len() as u64 + OVERHEAD_TOKENS;
+        let output = match self.settings.max_tokens {
+            Some(tokens) => u64::from(tokens),
+            None => model.max_output_tokens?,
+        };
+        Some(model.price.worst_case(input, output))
+    }
+}

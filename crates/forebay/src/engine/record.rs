@@ -1,0 +1,141 @@
+//! Ending items: their rows, those that share an answer, and those that stay pending.
+
+use std::time::Duration;
+
+use super::dispatcher::Dispatcher;
+use super::flight::Work;
+use crate::event::{Event, Finished, StopReason};
+use crate::journal::Done;
+use crate::money::Usd;
+use crate::outcome::{Failure, FailureKind, FinishReason, Outcome, Usage};
+use crate::row::RowBody;
+
+impl Dispatcher<'_> {
+    /// Records failures that turned out to be their items' own.
+    pub(super) fn release_set_aside(&mut self, now: Duration) {
+        for (work, failure) in std::mem::take(&mut self.set_aside) {
+            self.finish(now, work, Err(failure), None);
+        }
+    }
+
+    /// Ends an item, and those that share its answer.
+    pub(super) fn finish(
+        &mut self,
+        now: Duration,
+        work: Box<Work>,
+        outcome: Outcome,
+        duration: Option<Duration>,
+    ) {
+        for follower in self.take_followers(&work) {
+            self.summary.shared += 1;
+            self.record(now, follower, outcome.clone(), (None, None, true));
+        }
+        self.record(now, *work, outcome, (duration, None, false));
+    }
+
+    pub(super) fn take_followers(&mut self, work: &Work) -> Vec<Work> {
+        if !self.settings.dedup {
+            return Vec::new();
+        }
+        let followers = self.shared.remove(&work.key).unwrap_or_default();
+        self.sharing -= followers.len();
+        followers
+    }
+
+    /// Writes an item's row. An item that shares another's answer costs nothing.
+    pub(super) fn record(
+        &mut self,
+        now: Duration,
+        work: Work,
+        outcome: Outcome,
+        (duration, raw, shares): (Option<Duration>, Option<&[u8]>, bool),
+    ) {
+        let usage = match &outcome {
+            Ok(reply) => reply.usage,
+            Err(failure) => failure.usage.as_deref().copied(),
+        };
+        let sent = work.tries.attempts > 0;
+        let cost = match (&usage, sent && !shares) {
+            (_, false) => Some(Usd::ZERO),
+            (None, true) if outcome.is_err() => Some(Usd::ZERO),
+            (usage, true) => self.cost_of(usage.as_ref()),
+        };
+        let failure = outcome.as_ref().err();
+        let attempts = work.tries.attempts;
+        self.body.clear();
+        RowBody {
+            fields: &work.fields,
+            outcome: &outcome,
+            cost,
+            duration,
+            attempts,
+            raw,
+        }
+        .write(&mut self.body);
+        let recorded = self.output.journal.done(&Done {
+            key: work.key,
+            index: work.index,
+            custom_id: work.custom_id.as_deref(),
+            fields: work.fields_hash,
+            failure: failure.map(|failure| failure.kind),
+            maybe_billed: failure.is_some_and(Failure::may_have_been_billed) && sent,
+            usage,
+            cost,
+            was: work.was.as_deref(),
+            body: &self.body,
+        });
+        self.output
+            .row(work.custom_id.as_deref(), work.index, &self.body);
+        self.count(&outcome, usage.as_ref(), cost);
+        (self.observer)(&Event::RowFinished(&Finished {
+            id: &work.id(),
+            failure,
+            cut: matches!(&outcome, Ok(reply) if reply.finish_reason == FinishReason::Length),
+            usage,
+            cost,
+            duration,
+            attempts,
+        }));
+        if let Err(error) = recorded {
+            let message = format!("cannot note where a row is: {error}");
+            self.stop(now, StopReason::Io { message }, None);
+        }
+    }
+
+    pub(super) fn count(&mut self, outcome: &Outcome, usage: Option<&Usage>, cost: Option<Usd>) {
+        match outcome {
+            Ok(_) => self.summary.ok += 1,
+            Err(_) => self.summary.failed += 1,
+        }
+        if let Some(usage) = usage {
+            self.summary.usage.add(usage);
+        }
+        match cost {
+            Some(cost) => self.summary.cost += cost,
+            None => self.summary.cost_unknown += 1,
+        }
+    }
+
+    pub(super) fn cost_of(&self, usage: Option<&Usage>) -> Option<Usd> {
+        Some(self.model?.price.cost(usage?))
+    }
+
+    /// Leaves an item without outcome for a later session.
+    pub(super) fn leave_pending(&mut self, work: Box<Work>, failure: &Failure) {
+        self.summary.pending += 1;
+        let attempts = work.tries.attempts;
+        if attempts > 0 || failure.kind == FailureKind::Cancelled {
+            let billed = failure.may_have_been_billed();
+            self.output
+                .journal
+                .retry(work.key, attempts, failure.kind, billed);
+        }
+        self.forget_followers(&work);
+    }
+
+    /// Leaves the items that share an answer pending with the one they wait for.
+    pub(super) fn forget_followers(&mut self, work: &Work) {
+        let followers = self.take_followers(work);
+        self.summary.pending += followers.len() as u64;
+    }
+}
