@@ -20,6 +20,7 @@ const REPORT: &str = "Report";
 #[derive(Debug, Args)]
 #[command(
     after_help = crate::help::RUN_AFTER,
+    allow_negative_numbers = true,
     override_usage = "forebay run <INPUT>... --model <NAME> [OPTIONS]"
 )]
 pub(crate) struct RunArgs {

@@ -12,7 +12,7 @@ const LIMITS: &str = "Limits";
 const FAULTS: &str = "Faults";
 
 #[derive(Debug, Args)]
-#[command(after_help = crate::help::SIM_AFTER)]
+#[command(after_help = crate::help::SIM_AFTER, allow_negative_numbers = true)]
 pub(crate) struct SimArgs {
     /// Port on the loopback address; 0 picks a free one
     #[arg(long, value_name = "PORT", default_value_t = 8787)]

@@ -162,7 +162,7 @@ impl<'a> Dispatcher<'a> {
     /// Keeps the row of an earlier session, if there is one for this item.
     fn find_past(&mut self, item: &Prepared) -> Option<Result<(), String>> {
         let journal = &mut *self.output.journal;
-        let entry = match journal.take(item.key, item.fields_hash) {
+        let entry = match journal.take(item.key, item.fields_hash, item.body.is_err()) {
             Ok(entry) => entry?,
             Err(error) => return Some(Err(format!("cannot look into the journal: {error}"))),
         };

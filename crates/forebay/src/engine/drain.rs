@@ -26,6 +26,9 @@ const LAST_WRITES: u32 = 10;
 /// The runtime's timers fire to the millisecond; waking sooner would only spin.
 const TIMER_GRAIN: Duration = Duration::from_millis(1);
 
+/// How often the journal is looked for at its path: somebody may delete it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// How far the end has come.
 #[derive(Debug, Default)]
 pub(super) struct Drain {
@@ -33,6 +36,8 @@ pub(super) struct Drain {
     /// When attempts in flight are given up.
     give_up_at: Option<Duration>,
     write_failed: Option<Duration>,
+    /// When the journal was last looked for at its path.
+    looked_at: Duration,
 }
 
 impl Drain {
@@ -89,6 +94,14 @@ impl Dispatcher<'_> {
     fn check_reasons_to_stop(&mut self, now: Duration) {
         if self.drain.is_stopping() {
             return;
+        }
+        if now >= self.drain.looked_at + LOOK_EVERY {
+            self.drain.looked_at = now;
+            if !self.output.journal.is_in_place() {
+                let path = self.output.journal.path().display();
+                let message = format!("{path} was moved, replaced or deleted during the run");
+                return self.stop(now, StopReason::Io { message }, None);
+            }
         }
         if let Some(since) = self.limiter.down_since() {
             let most = if self.early_stop.any_success() {

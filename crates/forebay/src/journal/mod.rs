@@ -248,13 +248,17 @@ impl Journal {
 
     /// Takes the earlier row that serves an item, if there is one.
     ///
+    /// Rows of failed items serve unless they are to be sent again; `even_failed` lets them
+    /// serve in any case.
+    ///
     /// # Errors
     /// When the table of earlier rows cannot be read.
-    pub fn take(&mut self, key: Key, fields: u32) -> io::Result<Option<Entry>> {
+    pub fn take(&mut self, key: Key, fields: u32, even_failed: bool) -> io::Result<Option<Entry>> {
         if self.past.is_empty() {
             return Ok(None);
         }
-        self.past.take(key, fields, !self.retry_failed)
+        let failed = even_failed || !self.retry_failed;
+        self.past.take(key, fields, failed)
     }
 
     /// Takes the failed row that an item's new row will replace; gives the failure's kind.

@@ -91,11 +91,11 @@ fn finished_rows_are_found_again_and_totals_add_up() {
         (total.usage.input_tokens, total.cost),
         (6, Usd::from_picos(10))
     );
-    let entry = journal.take(Key(0), 1).unwrap().unwrap();
+    let entry = journal.take(Key(0), 1, false).unwrap().unwrap();
     journal.keep(entry, &kept(9, r#""text":"t0""#, 1)).unwrap();
     assert_eq!(row_of(&mut journal, 9), r#"{"text":"t0","output":"o0"}"#);
-    assert!(!journal.take(Key(1), 1).unwrap().unwrap().ok);
-    assert_eq!(journal.take(Key(2), 1).unwrap(), None);
+    assert!(!journal.take(Key(1), 1, false).unwrap().unwrap().ok);
+    assert_eq!(journal.take(Key(2), 1, false).unwrap(), None);
 }
 
 #[test]
@@ -107,14 +107,14 @@ fn a_row_whose_other_fields_changed_is_kept_with_the_new_ones() {
     journal.flush().unwrap();
     drop(journal);
     let mut journal = open(&path);
-    let entry = journal.take(Key(0), 2).unwrap().unwrap();
+    let entry = journal.take(Key(0), 2, false).unwrap().unwrap();
     journal.keep(entry, &kept(0, r#""text":"new""#, 2)).unwrap();
     journal.flush().unwrap();
     assert_eq!(row_of(&mut journal, 0), r#"{"text":"new","output":"o0"}"#);
     drop(journal);
     let mut journal = Journal::open(options(&path)).unwrap();
     assert_eq!(journal.history().total().ok, 1);
-    assert_eq!(journal.take(Key(0), 2).unwrap().unwrap().fields, 2);
+    assert_eq!(journal.take(Key(0), 2, false).unwrap().unwrap().fields, 2);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn retried_failures_replace_each_other_in_the_totals() {
     };
     let mut journal = Journal::open(again).unwrap();
     journal.begin(&settings("m"));
-    assert_eq!(journal.take(Key(0), 1).unwrap(), None);
+    assert_eq!(journal.take(Key(0), 1, false).unwrap(), None);
     let was = journal.take_failed(Key(0), 1).unwrap();
     assert_eq!(was.as_deref(), Some("server_error"));
     journal
@@ -199,8 +199,8 @@ fn damage_in_the_middle_costs_that_record_only() {
     std::fs::write(&path, bytes).unwrap();
     let mut journal = Journal::open(options(&path)).unwrap();
     assert_eq!((journal.history().total().ok, journal.damaged()), (2, 1));
-    assert!(journal.take(Key(1), 1).unwrap().is_none());
-    assert!(journal.take(Key(2), 1).unwrap().is_some());
+    assert!(journal.take(Key(1), 1, false).unwrap().is_none());
+    assert!(journal.take(Key(2), 1, false).unwrap().is_some());
 }
 
 #[test]

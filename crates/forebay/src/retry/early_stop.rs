@@ -57,6 +57,10 @@ impl EarlyStop {
                 self.auth_in_a_row += 1;
                 (self.auth_in_a_row >= FATAL_IN_A_ROW).then_some(StopReason::Auth)
             }
+            // A host that does not exist or proves to be another one is a typo, not an outage.
+            FailureKind::Connect if !self.any_success && is_misdirected(failure) => {
+                Some(StopReason::Outage)
+            }
             _ => None,
         }
     }
@@ -112,6 +116,13 @@ impl EarlyStop {
             _ => None,
         }
     }
+}
+
+fn is_misdirected(failure: &Failure) -> bool {
+    matches!(
+        failure.provider_code.as_deref(),
+        Some("dns" | "certificate")
+    )
 }
 
 fn same_failure(kind: FailureKind) -> StopReason {

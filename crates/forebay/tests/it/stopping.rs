@@ -292,3 +292,44 @@ async fn an_answer_without_usage_costs_an_unknown_amount() {
     assert_eq!((ended.summary.ok, ended.summary.cost_unknown), (1, 1));
     assert!(ended.rows[0]["cost_usd"].is_null() && ended.rows[0]["usage"].is_null());
 }
+
+/// Row 45: a journal that somebody deletes is noticed, and nothing is sent that cannot be kept.
+#[tokio::test(start_paused = true)]
+async fn a_deleted_journal_stops_the_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("j");
+    let doomed = path.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(3_200)).await;
+        std::fs::remove_file(doomed).unwrap();
+    });
+    let ended = Scenario {
+        journal: Some(path),
+        ..many()
+    }
+    .run()
+    .await;
+    assert!(
+        matches!(&ended.summary.stopped, Some(StopReason::Io { message })
+            if message.contains("deleted")),
+        "{:?}",
+        ended.summary.stopped
+    );
+    assert!(ended.wall < Duration::from_secs(5), "{:?}", ended.wall);
+}
+
+/// Rows 2 and 3: a host that does not exist is a typo; nobody waits for it.
+#[tokio::test(start_paused = true)]
+async fn a_host_that_does_not_exist_stops_at_once() {
+    let scenario = many();
+    let mut endpoint = scenario.endpoint();
+    endpoint.base_url.host = "no-such-host.invalid".into();
+    let connector =
+        forebay::transport::Connector::Net(forebay::transport::tls_config(None).unwrap());
+    let sim = forebay_sim::Sim::new(scenario.sim.clone());
+    let ended = scenario.run_at(endpoint, sim, connector).await;
+    assert_eq!(ended.summary.stopped, Some(StopReason::Outage));
+    assert_eq!((ended.summary.failed, ended.summary.ok), (0, 0));
+    let example = ended.summary.stop_example.unwrap();
+    assert_eq!(example.provider_code.as_deref(), Some("dns"));
+}
