@@ -366,7 +366,7 @@ fn drive(
             control: receiver,
             stats,
         })
-        .await;
+        .await?;
         Ok((summary, signals.first()))
     });
     stop_counting.store(true, Ordering::Relaxed);

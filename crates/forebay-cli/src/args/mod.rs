@@ -36,7 +36,7 @@ pub(crate) enum Command {
     /// Show what models cost
     Prices(PricesArgs),
     /// Serve a simulated provider on a loopback port
-    Sim(SimArgs),
+    Sim(Box<SimArgs>),
 }
 
 #[derive(Debug, Args)]

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::flight::Place;
 use crate::endpoint::Endpoint;
 use crate::outcome::{Failure, FailureKind, Outcome};
-use crate::provider::{self, RequestHead};
-use crate::transport::Transport;
+use crate::provider;
+use crate::transport::{Call, Transport};
 
 /// What an attempt starts with.
 #[derive(Debug)]
@@ -36,11 +36,11 @@ pub(super) struct End {
 pub(super) async fn make(
     transport: &Transport,
     endpoint: &Endpoint,
-    head: &RequestHead,
+    call: &Call,
     start: Start,
 ) -> (Place, End) {
     let began = Instant::now();
-    let exchange = AssertUnwindSafe(exchange(transport, endpoint, head, &start.body));
+    let exchange = AssertUnwindSafe(exchange(transport, endpoint, call, &start.body));
     let mut end = exchange.catch_unwind().await.unwrap_or_else(|_| End {
         outcome: Err(Failure {
             provider_code: Some("panic".into()),
@@ -54,13 +54,8 @@ pub(super) async fn make(
     (start.place, end)
 }
 
-async fn exchange(
-    transport: &Transport,
-    endpoint: &Endpoint,
-    head: &RequestHead,
-    body: &Bytes,
-) -> End {
-    match transport.exchange(&head.path, &head.headers, body).await {
+async fn exchange(transport: &Transport, endpoint: &Endpoint, call: &Call, body: &Bytes) -> End {
+    match transport.exchange(call, body).await {
         Ok(answer) => End {
             outcome: provider::decode(
                 endpoint,

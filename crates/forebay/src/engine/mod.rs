@@ -39,6 +39,7 @@ pub use stats::{Snapshot, Stats};
 
 use crate::config::EngineSettings;
 use crate::endpoint::Endpoint;
+use crate::error::Error;
 use crate::event::{Event, Summary};
 use crate::journal::Journal;
 use crate::price::ModelInfo;
@@ -89,16 +90,19 @@ impl std::fmt::Debug for Run<'_> {
 /// Returns when each item has its row, or when the run had to stop; nothing that was finished
 /// is lost either way.
 ///
+/// # Errors
+/// When the endpoint cannot be asked at all; nothing was sent then.
+///
 /// # Cancel safety
 /// Dropping the future abandons attempts in flight. What was recorded stays recorded, and the
 /// next session reports the abandoned ones as possibly billed.
-pub async fn run(run: Run<'_>) -> Summary {
+pub async fn run(run: Run<'_>) -> Result<Summary, Error> {
     // The loop yields whenever nothing is ready; counting each socket's readiness against the
     // task's budget would only wake it again and again when many are in flight.
     tokio::task::coop::unconstrained(drive(run)).await
 }
 
-async fn drive(run: Run<'_>) -> Summary {
+async fn drive(run: Run<'_>) -> Result<Summary, Error> {
     let started = Instant::now();
     let Run {
         endpoint,
@@ -113,6 +117,7 @@ async fn drive(run: Run<'_>) -> Summary {
         stats,
     } = run;
     let head = crate::provider::head(endpoint);
+    let call = transport.call(&head.path, &head.headers)?;
     let output = Output::new(journal, sink);
     let mut dispatcher = Dispatcher::new(settings, model, output, observer, stats);
     let mut attempts = FuturesUnordered::new();
@@ -126,7 +131,7 @@ async fn drive(run: Run<'_>) -> Summary {
         dispatcher.admit(now);
         if dispatcher.turn_ended(now).await {
             for start in dispatcher.take_starts() {
-                attempts.push(attempt::make(transport, endpoint, &head, start));
+                attempts.push(attempt::make(transport, endpoint, &call, start));
             }
         }
         if dispatcher.is_over(now) {
@@ -163,7 +168,7 @@ async fn drive(run: Run<'_>) -> Summary {
             attempts = FuturesUnordered::new();
         }
     }
-    dispatcher.close(started.elapsed()).await
+    Ok(dispatcher.close(started.elapsed()).await)
 }
 
 /// One timer for the whole run, moved as needed.

@@ -44,6 +44,23 @@ pub struct Transport {
     timeouts: Timeouts,
 }
 
+/// The part of requests that is always the same.
+#[derive(Debug)]
+pub struct Call {
+    uri: http::Uri,
+    headers: HeaderMap,
+}
+
+impl Call {
+    fn request(&self, body: &Bytes) -> http::Request<http_body_util::Full<Bytes>> {
+        let mut request = http::Request::new(http_body_util::Full::new(body.clone()));
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        request
+    }
+}
+
 /// The answer to a request, whole.
 #[derive(Debug)]
 pub struct Answer {
@@ -88,6 +105,19 @@ impl Transport {
         })
     }
 
+    /// What all requests to a path have in common, made once.
+    ///
+    /// # Errors
+    /// When the path cannot be part of a URL.
+    pub fn call(&self, path: &str, headers: &HeaderMap) -> Result<Call, Error> {
+        let uri = path
+            .parse()
+            .map_err(|_| Error::config(format!("the path {path:?} cannot be part of a URL")))?;
+        let mut headers = headers.clone();
+        headers.insert(HOST, self.host.clone());
+        Ok(Call { uri, headers })
+    }
+
     /// Makes one HTTP exchange and reads the whole answer.
     ///
     /// # Errors
@@ -95,18 +125,12 @@ impl Transport {
     ///
     /// # Cancel safety
     /// Dropping the future closes its connection; the provider may have received the request.
-    pub async fn exchange(
-        &self,
-        path: &str,
-        headers: &HeaderMap,
-        body: &Bytes,
-    ) -> Result<Answer, NoAnswer> {
+    pub async fn exchange(&self, call: &Call, body: &Bytes) -> Result<Answer, NoAnswer> {
         let deadline = Instant::now() + self.timeouts.total;
         let mut moves = 0;
         loop {
             let mut connection = self.connection(deadline).await?;
-            let request = self.request(path, headers, body);
-            match self.on(&mut connection, request, deadline).await {
+            match self.on(&mut connection, call.request(body), deadline).await {
                 Ok(answer) => {
                     self.pool.put(connection);
                     return Ok(answer);
@@ -121,21 +145,6 @@ impl Transport {
                 Err(Lost::NoAnswer(failure, stale)) => return Err(NoAnswer { failure, stale }),
             }
         }
-    }
-
-    fn request(
-        &self,
-        path: &str,
-        headers: &HeaderMap,
-        body: &Bytes,
-    ) -> http::Request<http_body_util::Full<Bytes>> {
-        let mut request = http::Request::new(http_body_util::Full::new(body.clone()));
-        *request.method_mut() = http::Method::POST;
-        // The path was checked when the endpoint was made.
-        *request.uri_mut() = path.parse().unwrap_or_default();
-        *request.headers_mut() = headers.clone();
-        request.headers_mut().insert(HOST, self.host.clone());
-        request
     }
 
     async fn connection(&self, deadline: Instant) -> Result<Connection, NoAnswer> {

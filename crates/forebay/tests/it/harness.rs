@@ -165,7 +165,8 @@ impl Scenario {
             control: receiver,
             stats: &Stats::default(),
         })
-        .await;
+        .await
+        .unwrap();
         orders.abort();
         let rows = sink
             .rows
