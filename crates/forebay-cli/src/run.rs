@@ -4,27 +4,29 @@ mod finished;
 mod ids;
 mod machine;
 mod signals;
+mod stage;
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use forebay::engine::{self, Command, Control, Stats};
 use forebay::error::Error;
 use forebay::event::{Event, StopReason, Summary};
-use forebay::journal::{Journal, OpenOptionsForRun};
+use forebay::journal::Totals;
 use forebay::price::PriceTable;
-use forebay::sink::{self, Append, AtEnd, OutputFormat, Pipe, Sink, Targets};
 use forebay::source::{Counter, Source};
 use forebay::transport::{Connector, Transport, tls_config};
 
 use crate::args::{ProgressArg, RunArgs};
 use crate::exit_code::Exit;
-use crate::plan::{Destination, Plan};
-use crate::report::progress::{Progress, ProgressMode};
+use crate::plan::Plan;
+use crate::report::progress::{Earlier, Progress, ProgressMode};
 use crate::report::summary::{self, Closing};
 use crate::report::tally::Tally;
+use crate::report::units;
 use crate::{dry_run, env_vars, simulated};
+use stage::{Ending, Opened, Stage};
 
 /// Runs.
 ///
@@ -37,16 +39,105 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Error> {
     }
     let mut source = Source::open(plan.input.clone(), plan.prompting.clone())?;
     check_input(&plan, &mut source, args.strict)?;
-    let stage = match Stage::open(&plan)? {
-        Opened::Stage(stage) => stage,
+    match Stage::open(&plan)? {
+        Opened::Stage(stage) => perform(args, plan, source, *stage),
         Opened::Complete(line) => {
-            if !args.quiet {
-                eprintln!("{line}");
-            }
-            return Ok(Exit::Ok);
+            let say = Notes { quiet: args.quiet };
+            say.line(&line);
+            Ok(Exit::Ok)
         }
+    }
+}
+
+/// Lines about a run on stderr, unless it is to be quiet.
+#[derive(Debug, Clone, Copy)]
+struct Notes {
+    quiet: bool,
+}
+
+impl Notes {
+    fn line(self, line: &str) {
+        if !self.quiet {
+            eprintln!("{line}");
+        }
+    }
+}
+
+/// Runs the engine, puts the output in place, and sums up.
+fn perform(
+    args: &RunArgs,
+    mut plan: Plan,
+    source: Source,
+    mut stage: Stage,
+) -> Result<Exit, Error> {
+    let say = Notes { quiet: args.quiet };
+    if plan.server.is_simulated() {
+        let port = simulated::start(forebay_sim::Config::default())?;
+        plan.server.set_port(port);
+        say.line("forebay: the answers are simulated (sim/ model): no provider is asked");
+    }
+    machine::raise_limits(&mut plan.settings, say);
+    let earlier = stage.journal.history().total();
+    announce_resume(&stage, &earlier, say);
+    let fingerprint = finished::fingerprint(&plan.input);
+    let kept_messages = source.n_kept_messages();
+    let stats = Arc::new(Stats::default());
+    let progress = start_progress(args, &plan, &stats, &earlier);
+    let mut tally = Tally::default();
+    let driven = drive(&plan, source, &mut stage, (&stats, &progress, &mut tally));
+    progress.finish();
+    let (summary, signal) = driven?;
+    let n = kept_messages.load(Ordering::Relaxed);
+    if n > 0 && plan.prompting.prompt.is_some() {
+        say.line(&format!(
+            "forebay: {n} items have messages of their own; the prompt was not applied to them"
+        ));
+    }
+    let files = stage.put_in_place(&plan, &summary)?;
+    let Stage { journal, sink, .. } = stage;
+    if sink.finish()? == Ending::NobodyReads {
+        return Ok(Exit::BrokenPipe);
+    }
+    let closing = Closing {
+        summary: &summary,
+        tally: &tally,
+        earlier: &earlier,
+        price_known: plan.model.is_some(),
+        price_date: PriceTable::SNAPSHOT,
+        files: &files,
+        next: next_step(&plan, &summary),
+        simulated: plan.server.is_simulated(),
+        items: stats.snapshot().items,
     };
-    stage.perform(args, plan, source)
+    say.line(summary::text(&closing).trim_end());
+    if let Some(path) = &args.summary_json {
+        std::fs::write(path, summary::json(&closing))
+            .map_err(|error| Error::io(format!("cannot write {}: {error}", path.display())))?;
+    }
+    finished::settle(&plan, journal, &closing, fingerprint);
+    Ok(exit_of(&summary, signal))
+}
+
+fn announce_resume(stage: &Stage, earlier: &Totals, say: Notes) {
+    if !stage.journal.history().sessions.is_empty() {
+        say.line(&format!(
+            "forebay: going on with {}: {} ok, {} failed so far",
+            stage.journal.path().display(),
+            units::count(earlier.ok),
+            units::count(earlier.failed_count())
+        ));
+    }
+}
+
+fn start_progress(args: &RunArgs, plan: &Plan, stats: &Arc<Stats>, earlier: &Totals) -> Progress {
+    let before = Earlier {
+        ok: earlier.ok,
+        failed: earlier.failed_count(),
+        cost: earlier.cost,
+        wall: Duration::from_secs_f64(earlier.wall_s.max(0.0)),
+    };
+    let price_known = plan.model.is_some();
+    Progress::start(progress_mode(args), Arc::clone(stats), price_known, before)
 }
 
 fn check_input(plan: &Plan, source: &mut Source, strict: bool) -> Result<(), Error> {
@@ -62,262 +153,6 @@ fn check_input(plan: &Plan, source: &mut Source, strict: bool) -> Result<(), Err
         }
     }
     ids::check(plan, source)
-}
-
-/// The journal and sink of a run.
-struct Stage {
-    journal: Journal,
-    sink: Output,
-    /// Keeps the journal of an output that cannot be resumed until the run is over.
-    _folder: Option<tempfile::TempDir>,
-}
-
-enum Opened {
-    Stage(Box<Stage>),
-    /// Nothing is left to do.
-    Complete(String),
-}
-
-enum Output {
-    AtEnd(AtEnd),
-    Append(Append),
-    Pipe(Pipe),
-}
-
-impl Output {
-    fn as_sink(&mut self) -> &mut dyn Sink {
-        match self {
-            Output::AtEnd(sink) => sink,
-            Output::Append(sink) => sink,
-            Output::Pipe(sink) => sink,
-        }
-    }
-}
-
-impl Stage {
-    fn open(plan: &Plan) -> Result<Opened, Error> {
-        let mut folder = None;
-        let mut journal = match (&plan.output.destination, plan.output.journal()) {
-            (Destination::StdoutCompleted, _) | (_, None) if !spools(plan) => Journal::none(),
-            (_, Some(path)) => match open_journal(plan, path)? {
-                Ok(journal) => journal,
-                Err(line) => return Ok(Opened::Complete(line)),
-            },
-            (_, None) => {
-                let made = tempfile::tempdir().map_err(|error| {
-                    Error::io(format!("cannot make a temporary folder: {error}"))
-                })?;
-                let path = made.path().join("journal");
-                folder = Some(made);
-                Journal::open(options(plan, path))?
-            }
-        };
-        let sink = match (&plan.output.destination, &plan.output.path) {
-            (Destination::StdoutCompleted, _) => {
-                let pipe = Pipe::new(std::io::stdout()).map_err(|error| {
-                    Error::io(format!("cannot write to standard output: {error}"))
-                })?;
-                Output::Pipe(pipe)
-            }
-            (Destination::FileCompleted, Some(path)) => {
-                Output::Append(append(plan, &journal, path)?)
-            }
-            _ => Output::AtEnd(AtEnd),
-        };
-        if journal.damaged() > 0 {
-            eprintln!(
-                "warning: {} damaged records in {}: their rows are sent again",
-                journal.damaged(),
-                journal.path().display()
-            );
-        }
-        journal.begin(&plan.identity);
-        Ok(Opened::Stage(Box::new(Stage {
-            journal,
-            sink,
-            _folder: folder,
-        })))
-    }
-
-    fn perform(
-        mut self: Box<Self>,
-        args: &RunArgs,
-        mut plan: Plan,
-        source: Source,
-    ) -> Result<Exit, Error> {
-        if plan.server.is_simulated() {
-            let port = simulated::start(forebay_sim::Config::default())?;
-            plan.server.set_port(port);
-            if !args.quiet {
-                eprintln!("forebay: the answers are simulated (sim/ model): no provider is asked");
-            }
-        }
-        machine::raise_limits(&mut plan.settings, args.quiet);
-        let earlier = self.journal.history().total();
-        let resumed = !self.journal.history().sessions.is_empty();
-        if resumed && !args.quiet {
-            eprintln!(
-                "forebay: going on with {}: {} ok, {} failed so far",
-                self.journal.path().display(),
-                earlier.ok,
-                earlier.failed_count()
-            );
-        }
-        let fingerprint = finished::fingerprint(&plan.input);
-        let kept_messages = source.n_kept_messages();
-        let stats = Arc::new(Stats::default());
-        let progress = Progress::start(
-            progress_mode(args),
-            Arc::clone(&stats),
-            plan.model.is_some(),
-        );
-        let mut tally = Tally::default();
-        let driven = drive(&plan, source, &mut self, (&stats, &progress, &mut tally));
-        progress.finish();
-        let (summary, signal) = driven?;
-        let n = kept_messages.load(Ordering::Relaxed);
-        if n > 0 && plan.prompting.prompt.is_some() && !args.quiet {
-            eprintln!(
-                "forebay: {n} items have messages of their own; the prompt was not applied to them"
-            );
-        }
-        let files = self.put_in_place(&plan, &summary)?;
-        let Stage { journal, sink, .. } = *self;
-        if let Output::Pipe(pipe) = sink
-            && let Err(error) = pipe.finish()
-            && error.kind() == std::io::ErrorKind::BrokenPipe
-        {
-            return Ok(Exit::BrokenPipe);
-        }
-        let closing = Closing {
-            summary: &summary,
-            tally: &tally,
-            earlier: &earlier,
-            price_known: plan.model.is_some(),
-            price_date: PriceTable::SNAPSHOT,
-            files: &files,
-            next: next_step(&plan, &summary),
-            simulated: plan.server.is_simulated(),
-            items: stats.snapshot().items,
-        };
-        if !args.quiet {
-            eprint!("{}", summary::text(&closing));
-        }
-        if let Some(path) = &args.summary_json {
-            std::fs::write(path, summary::json(&closing))
-                .map_err(|error| Error::io(format!("cannot write {}: {error}", path.display())))?;
-        }
-        finished::settle(&plan, journal, &summary, fingerprint);
-        Ok(exit_of(&summary, signal))
-    }
-
-    /// Puts output and errors file in place, when the run is through.
-    fn put_in_place(
-        &mut self,
-        plan: &Plan,
-        summary: &Summary,
-    ) -> Result<Vec<(String, PathBuf)>, Error> {
-        if summary.stopped.is_some() {
-            let streamed = matches!(self.sink, Output::Append(_));
-            let path = plan.output.path.clone().filter(|_| streamed);
-            return Ok(path
-                .map(|path| ("output".to_owned(), path))
-                .into_iter()
-                .collect());
-        }
-        let path = plan.output.path.as_deref();
-        let errors = plan.output.errors();
-        let output = match (&plan.output.destination, path) {
-            (Destination::FileInput(format), Some(path)) => Some((path, *format)),
-            (Destination::FileCompleted, Some(path)) if self.journal.is_outdated() => {
-                Some((path, OutputFormat::JsonLines))
-            }
-            (Destination::StdoutInput, _) => {
-                return sink::print(&mut self.journal, &mut std::io::stdout().lock())
-                    .map(|()| Vec::new())
-                    .map_err(|error| {
-                        Error::io(format!("cannot write to standard output: {error}"))
-                    });
-            }
-            _ => None,
-        };
-        let Some(path) = path else {
-            return Ok(Vec::new());
-        };
-        let targets = Targets {
-            output,
-            errors: errors.as_deref(),
-        };
-        let assembly = sink::assemble(&mut self.journal, targets).map_err(|error| {
-            Error::io(format!("cannot write {}: {error}", path.display())).with_hint(
-                "no row is lost: they are in the journal; make room and run the same command again",
-            )
-        })?;
-        let mut files = vec![("output".to_owned(), path.to_owned())];
-        files.extend(assembly.errors.map(|path| ("errors".to_owned(), path)));
-        Ok(files)
-    }
-}
-
-/// Whether rows for standard output wait in a temporary journal.
-fn spools(plan: &Plan) -> bool {
-    plan.output.destination == Destination::StdoutInput
-}
-
-fn options(plan: &Plan, path: PathBuf) -> OpenOptionsForRun {
-    OpenOptionsForRun {
-        path,
-        settings: plan.identity.clone(),
-        fresh: plan.output.fresh,
-        retry_failed: plan.output.retry_failed,
-        durability: plan.durability,
-    }
-}
-
-/// Opens the journal beside the output; the inner error says that nothing is left to do.
-fn open_journal(plan: &Plan, path: PathBuf) -> Result<Result<Journal, String>, Error> {
-    let output = plan.output.path.as_deref().unwrap_or(Path::new("-"));
-    let there = std::fs::metadata(output).is_ok_and(|file| file.len() > 0);
-    let recorded = std::fs::metadata(&path).is_ok_and(|file| file.len() > 0);
-    if there && !recorded && !plan.output.fresh {
-        return Err(Error::config(format!(
-            "{} exists already and has no journal",
-            output.display()
-        ))
-        .with_hint(
-            "it may be another program's: choose another output, or --fresh to replace it",
-        ));
-    }
-    let journal = Journal::open(options(plan, path.clone()))?;
-    match finished::check(plan, &journal, output)? {
-        finished::State::Unfinished => Ok(Ok(journal)),
-        finished::State::Complete(line) => Ok(Err(line)),
-        finished::State::OutputGone => {
-            drop(journal);
-            let fresh = OpenOptionsForRun {
-                fresh: true,
-                ..options(plan, path)
-            };
-            Journal::open(fresh).map(Ok)
-        }
-    }
-}
-
-/// The growing output file, without what a kill or a retry has made untrue.
-fn append(plan: &Plan, journal: &Journal, path: &Path) -> Result<Append, Error> {
-    let failed =
-        |error: std::io::Error| Error::io(format!("cannot write {}: {error}", path.display()));
-    if journal.history().sessions.is_empty() {
-        std::fs::remove_file(path)
-            .or_else(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => Ok(()),
-                _ => Err(error),
-            })
-            .map_err(failed)?;
-    } else {
-        sink::rebuild_stream(journal, path, !plan.output.retry_failed).map_err(failed)?;
-    }
-    Append::open(path).map_err(failed)
 }
 
 type Reporting<'a> = (&'a Arc<Stats>, &'a Progress, &'a mut Tally);

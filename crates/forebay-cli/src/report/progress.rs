@@ -74,16 +74,11 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Starts to show these numbers of a run without earlier sessions on stderr.
-    pub(crate) fn start(mode: ProgressMode, stats: Arc<Stats>, price_known: bool) -> Progress {
-        Progress::start_after(mode, stats, price_known, Earlier::default())
-    }
-
     /// Starts to show these numbers on stderr.
     ///
     /// Cost counts earlier sessions in; until the first rows are finished, so do projected cost
     /// and remaining time.
-    pub(crate) fn start_after(
+    pub(crate) fn start(
         mode: ProgressMode,
         stats: Arc<Stats>,
         price_known: bool,

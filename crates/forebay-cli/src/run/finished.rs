@@ -4,22 +4,20 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use forebay::error::Error;
-use forebay::event::Summary;
 use forebay::journal::Journal;
 use forebay::source::{InputSpec, Location};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Plan;
+use crate::report::summary::Closing;
+use crate::report::{RunTotals, units};
 
 /// What the journal of a complete run still says.
 #[derive(Debug, Serialize, Deserialize)]
 struct Finished {
     inputs: Vec<InputFile>,
-    ok: u64,
-    input_tokens: u64,
-    output_tokens: u64,
-    cost_usd: f64,
-    wall_s: f64,
+    #[serde(flatten)]
+    totals: RunTotals,
 }
 
 /// An input file as it was.
@@ -79,7 +77,7 @@ pub(super) fn check(plan: &Plan, journal: &Journal, output: &Path) -> Result<Sta
     if fingerprint(&plan.input).as_ref() == Some(&finished.inputs) {
         return Ok(State::Complete(format!(
             "forebay: {shown} is complete: {} rows, all ok; nothing to send (--fresh runs it again)",
-            finished.ok
+            units::count(finished.totals.ok)
         )));
     }
     Err(Error::config(format!(
@@ -96,10 +94,10 @@ pub(super) fn check(plan: &Plan, journal: &Journal, output: &Path) -> Result<Sta
 pub(super) fn settle(
     plan: &Plan,
     journal: Journal,
-    summary: &Summary,
+    closing: &Closing<'_>,
     fingerprint: Option<Vec<InputFile>>,
 ) {
-    let total = journal.history().total();
+    let summary = closing.summary;
     let part = plan.input.limit.is_some() || plan.input.offset > 0;
     let failed = summary.failed + summary.kept.1;
     let through = summary.stopped.is_none() && summary.input_ended && failed == 0;
@@ -108,11 +106,7 @@ pub(super) fn settle(
     }
     let finished = Finished {
         inputs: fingerprint.unwrap_or_default(),
-        ok: summary.ok + summary.kept.0,
-        input_tokens: total.usage.input_tokens + summary.usage.input_tokens,
-        output_tokens: total.usage.output_tokens + summary.usage.output_tokens,
-        cost_usd: (total.cost + summary.cost).dollars(),
-        wall_s: total.wall_s + summary.wall.as_secs_f64(),
+        totals: RunTotals::of(closing),
     };
     // The whole journal serves as well as the line would: a failure here harms nobody.
     if let Ok(data) = serde_json::to_string(&finished) {

@@ -1,5 +1,6 @@
 //! What the machine allows: open files.
 
+use super::Notes;
 use forebay::config::{Concurrency, EngineSettings};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -7,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const OTHER_FILES: u64 = 64;
 
 /// Raises the soft limit on open files, and lowers the attempts in flight to what it allows.
-pub(super) fn raise_limits(settings: &mut EngineSettings, quiet: bool) {
+pub(super) fn raise_limits(settings: &mut EngineSettings, say: Notes) {
     let Concurrency::Fixed(wanted) = settings.concurrency;
     let limits = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -24,11 +25,9 @@ pub(super) fn raise_limits(settings: &mut EngineSettings, quiet: bool) {
         && most < wanted
     {
         settings.concurrency = Concurrency::Fixed(most);
-        if !quiet {
-            eprintln!(
-                "warning: this process may open {allowed} files, so at most {most} attempts are \
-                 in flight instead of {wanted} (see `ulimit -n`)"
-            );
-        }
+        say.line(&format!(
+            "warning: this process may open {allowed} files, so at most {most} attempts are in \
+             flight instead of {wanted} (see `ulimit -n`)"
+        ));
     }
 }
