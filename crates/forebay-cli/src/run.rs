@@ -95,7 +95,8 @@ fn perform(
     }
     let files = stage.put_in_place(&plan, &summary)?;
     let Stage { journal, sink, .. } = stage;
-    if sink.finish()? == Ending::NobodyReads {
+    let ending = sink.finish()?;
+    if ending == Ending::NobodyReads || summary.stopped == Some(StopReason::OutputClosed) {
         return Ok(Exit::BrokenPipe);
     }
     let closing = Closing {

@@ -95,6 +95,8 @@ pub enum StopReason {
     },
     /// The user interrupted; attempts in flight were finished.
     Interrupted,
+    /// Nobody reads the output any more.
+    OutputClosed,
     /// A file could not be written.
     Io {
         /// What and where.
@@ -114,6 +116,7 @@ impl StopReason {
             StopReason::Outage => "outage",
             StopReason::RateLimited { .. } => "rate_limited",
             StopReason::Interrupted => "interrupted",
+            StopReason::OutputClosed => "output_closed",
             StopReason::Io { .. } => "io",
         }
     }

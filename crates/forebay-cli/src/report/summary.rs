@@ -104,6 +104,7 @@ pub(crate) fn stop_words(reason: &StopReason) -> String {
             format!("a rate limit asks for a long wait, about {wait}")
         }
         StopReason::Interrupted => "interrupted".into(),
+        StopReason::OutputClosed => "nobody reads the output any more".into(),
         StopReason::Io { .. } => "a file could not be written".into(),
         other => other.label().into(),
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use forebay::event::{Event, Finished, InFlight};
+use forebay::event::{Event, Finished, InFlight, StopReason};
 use forebay::outcome::Failure;
 use hdrhistogram::Histogram;
 
@@ -86,6 +86,8 @@ impl Tally {
                 let lasted = units::duration(*lasted);
                 Some(format!("outage over after {lasted}; going on"))
             }
+            // `… | head` is no news.
+            Event::StopBegan(StopReason::OutputClosed) => None,
             Event::StopBegan(reason) => Some(format!(
                 "stopping: {}; attempts in flight are finished",
                 one_line(&summary::stop_words(reason))

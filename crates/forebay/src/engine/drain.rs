@@ -211,6 +211,9 @@ impl Dispatcher<'_> {
 }
 
 fn write_error(error: &std::io::Error) -> StopReason {
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        return StopReason::OutputClosed;
+    }
     StopReason::Io {
         message: format!("cannot write: {error}"),
     }
