@@ -65,7 +65,8 @@ impl<'a> Dispatcher<'a> {
     ) -> Dispatcher<'a> {
         let mut limiter = Limiter::new(settings);
         let history = output.journal.history();
-        limiter.add_earlier_cost(history.total().cost);
+        let earlier = history.total();
+        limiter.add_earlier_cost(earlier.cost);
         limiter.add_earlier_requests(history.requests_of_a_day);
         Dispatcher {
             settings,
@@ -78,7 +79,7 @@ impl<'a> Dispatcher<'a> {
             estimator: Estimator::new(settings.max_tokens),
             flights: Flights::default(),
             budget: Budget::default(),
-            early_stop: EarlyStop::default(),
+            early_stop: EarlyStop::new(earlier.ok > 0),
             set_aside: Vec::new(),
             shared: HashMap::new(),
             sharing: 0,

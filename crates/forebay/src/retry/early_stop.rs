@@ -24,6 +24,7 @@ pub enum Verdict {
 pub struct EarlyStop {
     any_success: bool,
     auth_in_a_row: u32,
+    not_found_in_a_row: u32,
     /// The failure that every item so far ended with, and how many did.
     same: Option<(Sameness, u32)>,
     mixed: bool,
@@ -38,10 +39,20 @@ struct Sameness {
 }
 
 impl EarlyStop {
+    /// Nothing seen in this session; `any_success` says whether earlier ones succeeded, so
+    /// that a few last items that cannot succeed do not keep a run from ending.
+    pub fn new(any_success: bool) -> EarlyStop {
+        EarlyStop {
+            any_success,
+            ..EarlyStop::default()
+        }
+    }
+
     /// Notes an item that succeeded; those set aside are then ordinary failures.
     pub fn success(&mut self) {
         self.any_success = true;
         self.auth_in_a_row = 0;
+        self.not_found_in_a_row = 0;
     }
 
     /// Whether any item has succeeded.
@@ -70,6 +81,16 @@ impl EarlyStop {
         if failure.kind == FailureKind::InvalidItem {
             return Verdict::Record;
         }
+        if failure.kind == FailureKind::NotFound {
+            // A model may also vanish in the middle of a run.
+            self.not_found_in_a_row += 1;
+            if self.not_found_in_a_row >= FATAL_IN_A_ROW {
+                return Verdict::Stop(StopReason::NotFound);
+            }
+            if self.any_success {
+                return Verdict::SetAside;
+            }
+        }
         if self.any_success || self.mixed {
             return Verdict::Record;
         }
@@ -93,7 +114,6 @@ impl EarlyStop {
             }
         };
         match failure.kind {
-            FailureKind::NotFound if count >= FATAL_IN_A_ROW => Verdict::Stop(StopReason::NotFound),
             FailureKind::Auth => Verdict::SetAside,
             kind if count >= SAME_FAILURES => Verdict::Stop(same_failure(kind)),
             _ => Verdict::SetAside,
@@ -195,6 +215,30 @@ mod tests {
             stop.item_failed(&missing),
             Verdict::Stop(StopReason::NotFound)
         );
+    }
+
+    #[test]
+    fn a_model_that_vanishes_later_stops_too_and_a_single_miss_does_not() {
+        let mut stop = EarlyStop::new(true);
+        let missing = failure(FailureKind::NotFound, 404);
+        assert_eq!(stop.item_failed(&missing), Verdict::SetAside);
+        stop.success();
+        assert_eq!(stop.item_failed(&missing), Verdict::SetAside);
+        assert_eq!(stop.item_failed(&missing), Verdict::SetAside);
+        assert_eq!(
+            stop.item_failed(&missing),
+            Verdict::Stop(StopReason::NotFound)
+        );
+        assert_eq!(stop.input_ended(), None);
+    }
+
+    #[test]
+    fn a_host_that_does_not_exist_stops_unless_something_succeeded() {
+        let mut nowhere = Failure::new(FailureKind::Connect, "");
+        nowhere.provider_code = Some("dns".into());
+        let stopped = EarlyStop::default().attempt_failed(&nowhere);
+        assert_eq!(stopped, Some(StopReason::Outage));
+        assert_eq!(EarlyStop::new(true).attempt_failed(&nowhere), None);
     }
 
     #[test]

@@ -121,3 +121,21 @@ async fn a_stopped_run_goes_on_once_the_quota_is_back() {
     let second = scenario().run().await;
     assert_eq!((second.summary.kept.0, second.summary.ok), (30, 70));
 }
+
+/// Items that cannot succeed must not keep a resumed run from ending.
+#[tokio::test(start_paused = true)]
+async fn a_resumed_run_of_hopeless_items_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = Some(directory.path().join("j"));
+    let scenario = |n| Scenario {
+        prompts: prompts(n),
+        journal: journal.clone(),
+        ..Scenario::default()
+    };
+    scenario(10).run().await;
+    let mut hopeless = scenario(50);
+    hopeless.sim.script = first_tries(99, |_| Action::status(400));
+    let ended = hopeless.run().await;
+    assert_eq!(ended.summary.stopped, None);
+    assert_eq!((ended.summary.kept.0, ended.summary.failed), (10, 40));
+}
