@@ -47,11 +47,11 @@ pub(crate) struct RunDefaults {
     pub(crate) system: Option<String>,
     pub(crate) system_file: Option<PathBuf>,
     pub(crate) max_tokens: Option<std::num::NonZeroU32>,
-    pub(crate) temperature: Option<f64>,
+    pub(crate) temperature: Option<Temperature>,
     #[serde(default)]
     pub(crate) params: BTreeMap<String, serde_json::Value>,
     pub(crate) id_field: Option<String>,
-    pub(crate) concurrency: Option<std::num::NonZeroUsize>,
+    pub(crate) concurrency: Option<InFlight>,
     pub(crate) rps: Option<Positive>,
     pub(crate) rpm: Option<Positive>,
     pub(crate) tpm: Option<Positive>,
@@ -78,7 +78,7 @@ pub(crate) struct EndpointEntry {
     #[serde(default)]
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) token_field: Option<TokenFieldName>,
-    pub(crate) concurrency: Option<std::num::NonZeroUsize>,
+    pub(crate) concurrency: Option<InFlight>,
     #[serde(default)]
     pub(crate) limits: LimitsEntry,
 }
@@ -149,6 +149,30 @@ impl TryFrom<f64> for Positive {
         } else {
             Err(format!("{n} is not a number above 0"))
         }
+    }
+}
+
+/// A sampling temperature, under the bounds of its flag.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "f64")]
+pub(crate) struct Temperature(pub(crate) f64);
+
+impl TryFrom<f64> for Temperature {
+    type Error = String;
+    fn try_from(n: f64) -> Result<Temperature, String> {
+        crate::args::temperature(&n.to_string()).map(Temperature)
+    }
+}
+
+/// A number of attempts in flight, under the bounds of its flag.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "u64")]
+pub(crate) struct InFlight(pub(crate) usize);
+
+impl TryFrom<u64> for InFlight {
+    type Error = String;
+    fn try_from(n: u64) -> Result<InFlight, String> {
+        crate::args::concurrency(&n.to_string()).map(InFlight)
     }
 }
 
@@ -333,7 +357,11 @@ mod tests {
                 "unknown field `modle`",
             ),
             ("[run\n", "forebay.toml:1:", ""),
-            ("[run]\nconcurrency = 0\n", "forebay.toml:2:15", "nonzero"),
+            (
+                "[run]\nconcurrency = 0\n",
+                "forebay.toml:2:15",
+                "whole number",
+            ),
             ("[run]\ntimeout = \"1d\"\n", "forebay.toml:2:11", "seconds"),
             (
                 "[endpoints.x]\nbase-url = \"u\"\n",

@@ -16,7 +16,7 @@ Examples:
       --base-url http://localhost:11434/v1 -o out.jsonl
 
 Exit codes: 0 all rows ok; 1 some rows failed; 2 wrong usage; 3 file trouble;
-4 stopped early with rows pending; 130/143 interrupted.
+4 stopped early with rows pending; 130/143 interrupted; 141 nobody reads stdout.
 
 Environment: OPENAI_API_KEY, OPENAI_BASE_URL, OPENAI_ORG_ID, OPENAI_PROJECT_ID,
 ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, ANTHROPIC_BASE_URL,

@@ -106,7 +106,7 @@ fn perform(
         price_known: plan.model.is_some(),
         price_date: PriceTable::SNAPSHOT,
         files: &files,
-        next: next_step(&plan, &summary),
+        next: next_step(&plan, &summary, &tally),
         simulated: plan.server.is_simulated(),
         items: stats.snapshot().items,
     };
@@ -237,10 +237,12 @@ fn progress_mode(args: &RunArgs) -> ProgressMode {
     }
 }
 
-fn next_step(plan: &Plan, summary: &Summary) -> Option<String> {
+fn next_step(plan: &Plan, summary: &Summary, tally: &Tally) -> Option<String> {
     plan.output.path.as_ref()?;
     if summary.stopped.is_some() {
         Some("run the same command again: finished rows are kept".into())
+    } else if summary.failed > 0 && summary.kept.1 == 0 && tally.only_invalid_items_failed() {
+        Some("mend the input and run the same command again: finished rows are kept".into())
     } else if summary.failed + summary.kept.1 > 0 {
         Some("run the same command with --retry-failed to send failed items again".into())
     } else {

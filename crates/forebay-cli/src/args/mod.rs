@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use run::{DurabilityArg, OrderArg, ProgressArg, ProviderArg, RunArgs};
 pub(crate) use sim::SimArgs;
-pub(crate) use values::duration;
+pub(crate) use values::{concurrency, duration, temperature};
 
 /// Push very many requests through LLM APIs: nothing lost, nothing paid twice.
 #[derive(Debug, Parser)]

@@ -189,52 +189,47 @@ fn base_url(
     BaseUrl::parse(&text)
 }
 
-/// Where the key is: a flag, else the endpoint's entry, else the provider's own variables.
+/// Where the key is: a flag, else the variables of the provider's own endpoint, else the file.
 fn key(
     args: &RunArgs,
     entry: Option<&EndpointEntry>,
     provider: Provider,
     (is_named, base_url): (bool, &BaseUrl),
 ) -> Result<Option<ApiKey>, Error> {
-    let by_flag = args.api_key_env.is_some() || args.api_key_file.is_some();
-    let variable = match &args.api_key_env {
-        Some(name) => Some(name),
-        None if by_flag => None,
-        None => entry.and_then(|entry| entry.api_key_env.as_ref()),
-    };
-    let file = match &args.api_key_file {
-        Some(path) => Some(path),
-        None if by_flag => None,
-        None => entry.and_then(|entry| entry.api_key_file.as_ref()),
-    };
-    if let Some(variable) = variable {
+    if let Some(variable) = &args.api_key_env {
         return from_variable(variable).map(Some);
     }
-    if let Some(path) = file {
+    if let Some(path) = &args.api_key_file {
         return from_file(path).map(Some);
     }
-    if is_named {
-        return if base_url.is_local() {
-            Ok(None)
-        } else {
-            Err(Error::config("the endpoint names no key")
-                .with_hint("give it api-key-env or api-key-file in forebay.toml, or --api-key-env"))
-        };
-    }
-    let own = match provider {
-        Provider::OpenAi => env_vars::OPENAI_API_KEY,
-        Provider::Anthropic => env_vars::ANTHROPIC_API_KEY,
+    let (own, bearer) = match provider {
+        Provider::OpenAi => (env_vars::OPENAI_API_KEY, None),
+        Provider::Anthropic => (
+            env_vars::ANTHROPIC_API_KEY,
+            Some(env_vars::ANTHROPIC_AUTH_TOKEN),
+        ),
     };
-    if env_vars::read(own).is_some() {
-        return from_variable(own).map(Some);
+    if !is_named {
+        if env_vars::read(own).is_some() {
+            return from_variable(own).map(Some);
+        }
+        if let Some(bearer) = bearer.filter(|name| env_vars::read(name).is_some()) {
+            return Ok(Some(from_variable(bearer)?.as_bearer()));
+        }
     }
-    let bearer = env_vars::ANTHROPIC_AUTH_TOKEN;
-    if provider == Provider::Anthropic && env_vars::read(bearer).is_some() {
-        return Ok(Some(from_variable(bearer)?.as_bearer()));
+    if let Some(variable) = entry.and_then(|entry| entry.api_key_env.as_ref()) {
+        return from_variable(variable).map(Some);
+    }
+    if let Some(path) = entry.and_then(|entry| entry.api_key_file.as_ref()) {
+        return from_file(path).map(Some);
     }
     if base_url.is_local() {
         // Servers on this machine or network seldom ask for one.
         return Ok(None);
+    }
+    if is_named {
+        return Err(Error::config("the endpoint names no key")
+            .with_hint("give it api-key-env or api-key-file in forebay.toml, or --api-key-env"));
     }
     Err(
         Error::config(format!("the environment variable {own} is not set")).with_hint(
@@ -268,7 +263,7 @@ fn in_place(error: &Error, place: &str) -> Error {
     }
 }
 
-/// The environment's headers, then the file's, then the flags'; a later one replaces an earlier
+/// The file's headers, then the environment's, then the flags'; a later one replaces an earlier
 /// one of the same name.
 fn headers(
     args: &RunArgs,
@@ -283,13 +278,13 @@ fn headers(
         headers.push((name, value));
         Ok(())
     };
+    for (name, value) in entry.iter().flat_map(|entry| &entry.headers) {
+        put(name, value)?;
+    }
     if !is_named {
         for (name, value) in environment_headers(provider)? {
             put(&name, &value)?;
         }
-    }
-    for (name, value) in entry.iter().flat_map(|entry| &entry.headers) {
-        put(name, value)?;
     }
     for text in &args.headers {
         let (name, value) = split_header(text)

@@ -111,9 +111,9 @@ fn settings(
     let run = &config.run;
     let concurrency = args
         .concurrency
-        .and_then(NonZeroUsize::new)
-        .or(run.concurrency)
-        .or_else(|| endpoint.and_then(|entry| entry.concurrency));
+        .or(run.concurrency.map(|n| n.0))
+        .or_else(|| Some(endpoint?.concurrency?.0))
+        .and_then(NonZeroUsize::new);
     let seconds = |flag: Option<Duration>, file: Option<Seconds>| flag.or(file.map(|s| s.0));
     let timeouts = Timeouts::default();
     let retry = RetrySettings::default();

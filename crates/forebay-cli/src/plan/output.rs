@@ -63,7 +63,7 @@ pub(super) fn plan(args: &RunArgs) -> Result<OutputPlan, Error> {
         (None, Some(OrderArg::Completed) | None) => Destination::StdoutCompleted,
         (Some(path), order) => {
             let format = OutputFormat::of(path)?;
-            check(path, args)?;
+            check(path)?;
             match (order, format) {
                 (Some(OrderArg::Completed), OutputFormat::JsonLines) => Destination::FileCompleted,
                 (Some(OrderArg::Completed), OutputFormat::Json | OutputFormat::Csv) => {
@@ -83,16 +83,18 @@ pub(super) fn plan(args: &RunArgs) -> Result<OutputPlan, Error> {
         )
         .with_hint("name one with --output FILE"));
     }
-    Ok(OutputPlan {
+    let output = OutputPlan {
         destination,
         path,
         fresh: args.fresh,
         retry_failed: args.retry_failed,
         keep_journal: args.keep_journal,
-    })
+    };
+    check_inputs(&output, args)?;
+    Ok(output)
 }
 
-fn check(path: &Path, args: &RunArgs) -> Result<(), Error> {
+fn check(path: &Path) -> Result<(), Error> {
     let shown = path.display();
     let folder = parent_of(path);
     match std::fs::metadata(&folder) {
@@ -117,14 +119,26 @@ fn check(path: &Path, args: &RunArgs) -> Result<(), Error> {
         return Err(Error::io(format!("{shown} is a folder"))
             .with_hint("name a file in it, such as results.jsonl"));
     }
-    for input in &args.inputs {
-        let same = std::fs::metadata(input)
-            .is_ok_and(|input| (input.ino(), input.dev()) == (there.ino(), there.dev()));
-        if same {
-            return Err(
-                Error::config(format!("{shown} is the input and the output"))
-                    .with_hint("choose another output: the input would be overwritten"),
-            );
+    Ok(())
+}
+
+/// Refuses outputs of which one is the input: it would be overwritten or removed.
+fn check_inputs(output: &OutputPlan, args: &RunArgs) -> Result<(), Error> {
+    let outputs = [output.path.clone(), output.errors(), output.journal()];
+    for path in outputs.into_iter().flatten() {
+        let Ok(there) = std::fs::metadata(&path) else {
+            continue;
+        };
+        for input in &args.inputs {
+            let same = std::fs::metadata(input)
+                .is_ok_and(|input| (input.ino(), input.dev()) == (there.ino(), there.dev()));
+            if same {
+                let shown = path.display();
+                return Err(
+                    Error::config(format!("{shown} is the input and the output"))
+                        .with_hint("choose another output: the input would be overwritten"),
+                );
+            }
         }
     }
     Ok(())

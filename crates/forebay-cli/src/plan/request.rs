@@ -117,7 +117,7 @@ pub(super) fn parameters(
         max_tokens: args
             .max_tokens
             .or(run.max_tokens.map(std::num::NonZeroU32::get)),
-        temperature: args.temperature.or(run.temperature),
+        temperature: args.temperature.or(run.temperature.map(|t| t.0)),
         extra,
     }))
 }

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use forebay::event::{Event, Finished, InFlight, StopReason};
-use forebay::outcome::Failure;
+use forebay::outcome::{Failure, FailureKind};
 use hdrhistogram::Histogram;
 
 use super::{clip, one_line, summary, units, what_happened};
@@ -127,6 +127,12 @@ impl Tally {
         let mut failures: Vec<_> = self.failures.iter().map(|(kind, f)| (*kind, f)).collect();
         failures.sort_by_key(|(_, failures)| Reverse(failures.count));
         failures
+    }
+
+    /// Whether items failed, and all of them because their input is unusable.
+    pub(crate) fn only_invalid_items_failed(&self) -> bool {
+        let invalid = FailureKind::InvalidItem.label();
+        !self.failures.is_empty() && self.failures.keys().all(|kind| *kind == invalid)
     }
 
     /// Attempts that failed and were followed by another one, by kind.

@@ -74,11 +74,18 @@ pub(super) fn check(plan: &Plan, journal: &Journal, output: &Path) -> Result<Sta
     let finished: Finished = serde_json::from_str(data)
         .map_err(|error| Error::io(format!("{}: {error}", journal.path().display())))?;
     let shown = output.display();
-    if fingerprint(&plan.input).as_ref() == Some(&finished.inputs) {
+    let now = fingerprint(&plan.input);
+    if now.as_ref() == Some(&finished.inputs) {
         return Ok(State::Complete(format!(
             "forebay: {shown} is complete: {} rows, all ok; nothing to send (--fresh runs it again)",
             units::count(finished.totals.ok)
         )));
+    }
+    if now.is_none() {
+        return Err(Error::config(format!(
+            "{shown} is complete, and what comes through a pipe cannot be compared with its input"
+        ))
+        .with_hint("choose another output, or --fresh to send everything again"));
     }
     Err(Error::config(format!(
         "{shown} is complete, and its input was another or has changed"

@@ -24,11 +24,17 @@ pub(super) struct Start {
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) outcome: Outcome,
-    /// From the permit to the end.
-    pub(super) duration: Duration,
+    pub(super) trace: Trace,
     /// Whether a reused connection was closed before any byte of the answer.
     pub(super) stale: bool,
-    /// The provider's own body.
+}
+
+/// What a row says about the attempt that ended its item.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Trace {
+    /// From the permit to the end; `None` when no attempt was made.
+    pub(super) duration: Option<Duration>,
+    /// The provider's own body; empty when none arrived.
     pub(super) raw: Bytes,
 }
 
@@ -46,11 +52,10 @@ pub(super) async fn make(
             provider_code: Some("panic".into()),
             ..Failure::new(FailureKind::Malformed, "the answer made forebay panic")
         }),
-        duration: Duration::ZERO,
+        trace: Trace::default(),
         stale: false,
-        raw: Bytes::new(),
     });
-    end.duration = began.elapsed();
+    end.trace.duration = Some(began.elapsed());
     (start.place, end)
 }
 
@@ -66,15 +71,16 @@ async fn exchange(transport: &Transport, endpoint: &Endpoint, call: &Call, body:
                     now: answer.arrived,
                 },
             ),
-            duration: Duration::ZERO,
+            trace: Trace {
+                duration: None,
+                raw: answer.body,
+            },
             stale: false,
-            raw: answer.body,
         },
         Err(none) => End {
             outcome: Err(none.failure),
-            duration: Duration::ZERO,
+            trace: Trace::default(),
             stale: none.stale,
-            raw: Bytes::new(),
         },
     }
 }

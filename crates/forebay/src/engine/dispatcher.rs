@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::attempt::{End, Start};
+use super::attempt::{End, Start, Trace};
 use super::control::Command;
 use super::drain::Drain;
 use super::feed::{Chunk, Prepared};
@@ -19,7 +19,7 @@ use crate::config::EngineSettings;
 use crate::event::{Event, InFlight, StopReason, Summary};
 use crate::journal::{KeptItem, Key};
 use crate::limit::{Estimator, LimitedBy, Limiter, Refusal};
-use crate::outcome::{Failure, FailureKind, Reply, Signal};
+use crate::outcome::{Failure, FailureKind, Signal};
 use crate::price::ModelInfo;
 use crate::queue::Queue;
 use crate::retry::{self, Budget, Decision, EarlyStop, Verdict};
@@ -38,7 +38,7 @@ pub(super) struct Dispatcher<'a> {
     pub(super) budget: Budget,
     pub(super) early_stop: EarlyStop,
     /// Failures that may turn out to be everyone's.
-    pub(super) set_aside: Vec<(Box<Work>, Failure)>,
+    pub(super) set_aside: Vec<(Box<Work>, Failure, Trace)>,
     /// With dedup: requests in flight or waiting, and the items that share their answers.
     pub(super) shared: HashMap<Key, Vec<Work>>,
     pub(super) sharing: usize,
@@ -134,7 +134,7 @@ impl<'a> Dispatcher<'a> {
         match std::mem::replace(&mut item.body, Ok(Bytes::new())) {
             Err(failure) => {
                 let work = Work::new(item, Bytes::new());
-                self.finish(now, work, Err(failure), None);
+                self.finish(now, work, Err(failure), Trace::default());
             }
             Ok(body) => {
                 let mut work = Work::new(item, body);
@@ -187,7 +187,7 @@ impl<'a> Dispatcher<'a> {
 
     /// Settles an attempt and decides what becomes of its item.
     pub(super) fn on_end(&mut self, now: Duration, place: Place, end: End) {
-        let Some(Flight { work, permit }) = self.flights.take(place) else {
+        let Some(Flight { mut work, permit }) = self.flights.take(place) else {
             return;
         };
         match end.outcome {
@@ -204,7 +204,8 @@ impl<'a> Dispatcher<'a> {
                 self.early_stop.success();
                 self.note_health(now);
                 self.release_set_aside(now);
-                self.succeed(now, work, reply, (end.duration, end.raw));
+                work.tries.attempts += 1;
+                self.finish(now, work, Ok(reply), end.trace);
             }
             Err(failure) => {
                 *self.failed_attempts.entry(failure.kind).or_default() += 1;
@@ -219,31 +220,9 @@ impl<'a> Dispatcher<'a> {
                     Signal::Ignore => self.limiter.ignore(now, permit, &failure),
                 }
                 self.note_health(now);
-                self.fail(now, work, failure, (end.duration, end.stale, was_down));
+                self.fail(now, work, failure, (end.trace, end.stale, was_down));
             }
         }
-    }
-
-    fn succeed(
-        &mut self,
-        now: Duration,
-        mut work: Box<Work>,
-        reply: Reply,
-        (duration, raw): (Duration, Bytes),
-    ) {
-        work.tries.attempts += 1;
-        let followers = self.take_followers(&work);
-        let raw = self.settings.raw.then_some(raw);
-        for follower in followers {
-            self.summary.shared += 1;
-            let shared = Reply {
-                usage: None,
-                ..reply.clone()
-            };
-            self.record(now, follower, Ok(shared), (None, raw.as_deref(), true));
-        }
-        let last = (Some(duration), raw.as_deref(), false);
-        self.record(now, *work, Ok(reply), last);
     }
 
     /// Decides about a failed attempt.
@@ -252,7 +231,7 @@ impl<'a> Dispatcher<'a> {
         now: Duration,
         mut work: Box<Work>,
         mut failure: Failure,
-        (duration, stale, outage): (Duration, bool, bool),
+        (trace, stale, outage): (Trace, bool, bool),
     ) {
         let first = *work.first_attempt.get_or_insert(now);
         work.tries.age = now.saturating_sub(first);
@@ -263,7 +242,6 @@ impl<'a> Dispatcher<'a> {
         let billed = failure.may_have_been_billed() && !stale;
         if billed {
             self.summary.maybe_billed += 1;
-            work.maybe_billed = true;
         }
         if let Some(reason) = self.early_stop.attempt_failed(&failure) {
             self.leave_pending(work, &failure);
@@ -289,15 +267,9 @@ impl<'a> Dispatcher<'a> {
             Decision::GiveUp => match self.early_stop.item_failed(&failure) {
                 Verdict::Record => {
                     self.release_set_aside(now);
-                    self.finish(now, work, Err(failure), Some(duration));
+                    self.finish(now, work, Err(failure), trace);
                 }
-                Verdict::SetAside => {
-                    let attempts = work.tries.attempts;
-                    self.output
-                        .journal
-                        .retry(work.key, attempts, failure.kind, billed);
-                    self.set_aside.push((work, failure));
-                }
+                Verdict::SetAside => self.set_aside.push((work, failure, trace)),
                 Verdict::Stop(reason) => {
                     self.leave_pending(work, &failure);
                     self.stop(now, reason, Some(failure));

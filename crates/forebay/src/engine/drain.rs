@@ -130,7 +130,10 @@ impl Dispatcher<'_> {
         } else if self.has_nothing_left() {
             match self.early_stop.input_ended() {
                 Some(reason) if !self.set_aside.is_empty() => {
-                    let example = self.set_aside.first().map(|(_, failure)| failure.clone());
+                    let example = self
+                        .set_aside
+                        .first()
+                        .map(|(_, failure, _)| failure.clone());
                     self.stop(now, reason, example);
                 }
                 _ => self.release_set_aside(now),
@@ -186,9 +189,8 @@ impl Dispatcher<'_> {
             self.summary.pending += 1;
             self.forget_followers(&work);
         }
-        for (work, _) in std::mem::take(&mut self.set_aside) {
-            self.summary.pending += 1;
-            self.forget_followers(&work);
+        for (work, failure, _) in std::mem::take(&mut self.set_aside) {
+            self.leave_pending(work, &failure);
         }
         let reason = match &self.summary.stopped {
             Some(reason) => reason.label(),

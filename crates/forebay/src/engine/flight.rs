@@ -29,8 +29,6 @@ pub(super) struct Work {
     pub(super) was: Option<String>,
     /// Whether the next attempt spends from the retry budget.
     pub(super) spends: bool,
-    /// Whether any attempt may have been billed without an answer.
-    pub(super) maybe_billed: bool,
 }
 
 impl Work {
@@ -48,7 +46,6 @@ impl Work {
             first_attempt: None,
             was: None,
             spends: false,
-            maybe_billed: false,
         })
     }
 

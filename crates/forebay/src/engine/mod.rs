@@ -125,6 +125,7 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
     let mut ends = Vec::new();
     loop {
         let now = started.elapsed();
+        dispatcher.output.journal.stamp();
         for (place, end) in ends.drain(..) {
             dispatcher.on_end(now, place, end);
         }

@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
+use super::attempt::Trace;
 use super::dispatcher::Dispatcher;
 use super::flight::Work;
 use crate::event::{Event, Finished, StopReason};
 use crate::journal::Done;
 use crate::money::Usd;
-use crate::outcome::{Failure, FailureKind, FinishReason, Outcome, Usage};
+use crate::outcome::{Failure, FailureKind, FinishReason, Outcome, Reply, Usage};
 use crate::row::RowBody;
 
 impl Dispatcher<'_> {
     /// Records failures that turned out to be their items' own.
     pub(super) fn release_set_aside(&mut self, now: Duration) {
-        for (work, failure) in std::mem::take(&mut self.set_aside) {
-            self.finish(now, work, Err(failure), None);
+        for (work, failure, trace) in std::mem::take(&mut self.set_aside) {
+            self.finish(now, work, Err(failure), trace);
         }
     }
 
@@ -24,13 +25,28 @@ impl Dispatcher<'_> {
         now: Duration,
         work: Box<Work>,
         outcome: Outcome,
-        duration: Option<Duration>,
+        trace: Trace,
     ) {
         for follower in self.take_followers(&work) {
             self.summary.shared += 1;
-            self.record(now, follower, outcome.clone(), (None, None, true));
+            let shared = match &outcome {
+                // The tokens are on the bill of the one that was sent.
+                Ok(reply) => Ok(Reply {
+                    usage: None,
+                    ..reply.clone()
+                }),
+                Err(failure) => Err(Failure {
+                    usage: None,
+                    ..failure.clone()
+                }),
+            };
+            let no_attempt = Trace {
+                duration: None,
+                raw: trace.raw.clone(),
+            };
+            self.record(now, follower, shared, no_attempt);
         }
-        self.record(now, *work, outcome, (duration, None, false));
+        self.record(now, *work, outcome, trace);
     }
 
     pub(super) fn take_followers(&mut self, work: &Work) -> Vec<Work> {
@@ -42,24 +58,21 @@ impl Dispatcher<'_> {
         followers
     }
 
-    /// Writes an item's row. An item that shares another's answer costs nothing.
-    pub(super) fn record(
-        &mut self,
-        now: Duration,
-        work: Work,
-        outcome: Outcome,
-        (duration, raw, shares): (Option<Duration>, Option<&[u8]>, bool),
-    ) {
+    /// Writes an item's row. An item for which no attempt was made costs nothing.
+    fn record(&mut self, now: Duration, work: Work, outcome: Outcome, trace: Trace) {
         let usage = match &outcome {
             Ok(reply) => reply.usage,
             Err(failure) => failure.usage.as_deref().copied(),
         };
+        let maybe_billed = matches!(&outcome, Err(failure) if failure.may_have_been_billed());
         let sent = work.tries.attempts > 0;
-        let cost = match (&usage, sent && !shares) {
-            (_, false) => Some(Usd::ZERO),
-            (None, true) if outcome.is_err() => Some(Usd::ZERO),
-            (usage, true) => self.cost_of(usage.as_ref()),
+        let cost = if !sent || (outcome.is_err() && usage.is_none() && !maybe_billed) {
+            Some(Usd::ZERO)
+        } else {
+            self.cost_of(usage.as_ref())
         };
+        let raw = (self.settings.raw && !trace.raw.is_empty()).then_some(&*trace.raw);
+        let duration = trace.duration;
         let failure = outcome.as_ref().err();
         let attempts = work.tries.attempts;
         self.body.clear();
@@ -78,7 +91,7 @@ impl Dispatcher<'_> {
             custom_id: work.custom_id.as_deref(),
             fields: work.fields_hash,
             failure: failure.map(|failure| failure.kind),
-            maybe_billed: failure.is_some_and(Failure::may_have_been_billed) && sent,
+            maybe_billed: maybe_billed && sent,
             usage,
             cost,
             was: work.was.as_deref(),

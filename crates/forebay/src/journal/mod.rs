@@ -106,7 +106,7 @@ pub struct Journal {
     buffer: Vec<u8>,
     /// Bytes in the file.
     written: u64,
-    /// Seconds since 1970, as text: asked for once per flush, not per record.
+    /// Seconds since 1970, as text: asked for once per turn, not per record.
     now: String,
     durability: Durability,
     past: KeyTable,
@@ -316,6 +316,11 @@ impl Journal {
         self.offsets.set(item.index, offset)
     }
 
+    /// Looks at the clock: records from now on bear this time.
+    pub fn stamp(&mut self) {
+        self.now = now_text();
+    }
+
     /// Records that an attempt is about to be made.
     pub fn sent(&mut self, key: Key, index: u64, attempt: u32) {
         self.line("sent")
@@ -438,7 +443,6 @@ impl Journal {
         self.buffer.clear();
         // A rare large batch must not keep its memory for the rest of the run.
         self.buffer.shrink_to(1 << 20);
-        self.now = now_text();
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use super::OutputFormat;
 use super::csv::Csv;
 use super::json::{JsonArray, JsonLines};
 use crate::journal::{Entry, Journal, KeyTable, for_each, parent_of};
+use crate::outcome::FailureKind;
 
 /// Bytes written at once.
 const BUFFER: usize = 1 << 20;
@@ -183,7 +184,9 @@ pub fn rebuild_stream(journal: &Journal, path: &Path, keep_failed: bool) -> io::
             return Ok(());
         };
         let current = rows.take_best(key, |entry| (entry.offset == offset).then_some(0))?;
-        if current.is_none() || !(ok || keep_failed) {
+        // Unusable items are not sent again: their rows stay as they are.
+        let stays = ok || keep_failed || record.kind == Some(FailureKind::InvalidItem.label());
+        if current.is_none() || !stays {
             return Ok(());
         }
         let body = record.row.map_or("{}", |row| row.get());
