@@ -29,10 +29,26 @@ pub const ROW_MEMBERS: [&str; 13] = [
     "raw",
 ];
 
+/// The members of `error` that tables spread over columns, as `error_<name>`.
+pub const ERROR_PARTS: [&str; 4] = ["kind", "status", "code", "message"];
+
+/// The members of `usage` that tables spread over columns.
+pub const USAGE_PARTS: [&str; 4] = [
+    "input_tokens",
+    "output_tokens",
+    "cached_input_tokens",
+    "reasoning_tokens",
+];
+
 /// The name under which a row repeats an input field: its own, or `input_<name>` when a row
-/// has a member of that name itself.
+/// has a member, or a table a column, of that name itself.
 pub fn field_name(name: &str) -> Cow<'_, str> {
-    if ROW_MEMBERS.contains(&name) {
+    let is_column = |parts: &[&str]| parts.contains(&name);
+    let of_error = name.strip_prefix("error_");
+    let is_taken = ROW_MEMBERS.contains(&name)
+        || is_column(&USAGE_PARTS)
+        || of_error.is_some_and(|part| ERROR_PARTS.contains(&part));
+    if is_taken {
         Cow::Owned(format!("input_{name}"))
     } else {
         Cow::Borrowed(name)

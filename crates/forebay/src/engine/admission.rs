@@ -71,7 +71,9 @@ impl Dispatcher<'_> {
         let work = &mut flight.work;
         work.first_attempt.get_or_insert(now);
         let attempt = work.tries.attempts + 1;
-        self.output.journal.sent(work.key, work.index, attempt);
+        self.output
+            .journal
+            .sent(work.key, work.index, attempt, work.worst_cost);
         self.summary.attempts += 1;
         let body = work.body.clone();
         let place = self.flights.put(flight);
@@ -88,7 +90,7 @@ impl Dispatcher<'_> {
         for start in std::mem::take(&mut self.starts) {
             if let Some(Flight { work, permit }) = self.flights.take(start.place) {
                 let failure = Failure::new(FailureKind::Cancelled, "not sent");
-                self.limiter.ignore(now, permit, &failure);
+                self.limiter.ignore(now, permit, &failure, None);
                 self.leave_pending(work, &failure);
                 self.summary.attempts -= 1;
             }

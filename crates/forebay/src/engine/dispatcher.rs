@@ -47,6 +47,8 @@ pub(super) struct Dispatcher<'a> {
     pub(super) rng: fastrand::Rng,
     pub(super) body: Vec<u8>,
     pub(super) summary: Summary,
+    /// Rows, ok and failed, that are recorded but not written yet.
+    pub(super) unwritten: (u64, u64),
     pub(super) failed_attempts: HashMap<FailureKind, u64>,
     pub(super) limited: HashMap<LimitedBy, Duration>,
     pub(super) limited_by: Option<LimitedBy>,
@@ -66,7 +68,7 @@ impl<'a> Dispatcher<'a> {
         let mut limiter = Limiter::new(settings);
         let history = output.journal.history();
         let earlier = history.total();
-        limiter.add_earlier_cost(earlier.cost);
+        limiter.add_earlier_cost(earlier.cost + earlier.at_risk);
         limiter.add_earlier_requests(history.requests_of_a_day);
         Dispatcher {
             settings,
@@ -88,6 +90,7 @@ impl<'a> Dispatcher<'a> {
             rng: fastrand::Rng::with_seed(settings.seed),
             body: Vec::new(),
             summary: Summary::default(),
+            unwritten: (0, 0),
             failed_attempts: HashMap::new(),
             limited: HashMap::new(),
             limited_by: None,
@@ -102,8 +105,13 @@ impl<'a> Dispatcher<'a> {
         !self.summary.input_ended
             && !self.drain.is_stopping()
             && self.queue.wants_fresh()
-            && self.sharing < self.limiter.limit().max(64)
+            && !self.sharing_is_full()
             && !self.output.is_full()
+    }
+
+    /// Whether as many items wait for another's answer as may.
+    pub(super) fn sharing_is_full(&self) -> bool {
+        self.sharing >= self.limiter.limit().max(64)
     }
 
     /// Takes a chunk of input, or its end.
@@ -210,14 +218,15 @@ impl<'a> Dispatcher<'a> {
             Err(failure) => {
                 *self.failed_attempts.entry(failure.kind).or_default() += 1;
                 let was_down = self.limiter.down_since().is_some();
+                let cost = self.cost_of(failure.usage.as_deref());
                 match failure.kind.signal() {
                     Signal::Success => {
-                        let cost = self.cost_of(failure.usage.as_deref()).unwrap_or_default();
+                        let cost = cost.unwrap_or_default();
                         self.limiter
                             .success(now, permit, failure.usage.as_deref(), cost);
                     }
                     Signal::Overload => self.limiter.overload(now, permit, &failure),
-                    Signal::Ignore => self.limiter.ignore(now, permit, &failure),
+                    Signal::Ignore => self.limiter.ignore(now, permit, &failure, cost),
                 }
                 self.note_health(now);
                 self.fail(now, work, failure, (end.trace, end.stale, was_down));
@@ -253,9 +262,7 @@ impl<'a> Dispatcher<'a> {
                 if self.drain.is_stopping() {
                     return self.leave_pending(work, &failure);
                 }
-                self.output
-                    .journal
-                    .retry(work.key, work.tries.attempts, failure.kind, billed);
+                self.record_retry(&work, &failure, billed);
                 (self.observer)(&Event::AttemptFailedWillRetry {
                     id: &work.id(),
                     failure: &failure,

@@ -5,6 +5,7 @@
 //!                └─ interrupted: only within the grace time, then gives up ─┘
 //! ```
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -76,11 +77,12 @@ impl Dispatcher<'_> {
         match self.output.flush() {
             Ok(()) => {
                 self.drain.write_failed = None;
+                self.unwritten = (0, 0);
                 true
             }
             Err(error) => {
                 self.drain.write_failed = Some(now);
-                if error.kind() == std::io::ErrorKind::BrokenPipe {
+                if error.kind() == ErrorKind::BrokenPipe {
                     // Nobody reads any more, so nobody waits for what is in flight.
                     self.drain.interrupt(now, Duration::ZERO);
                 }
@@ -127,7 +129,7 @@ impl Dispatcher<'_> {
                 }
                 _ => {}
             }
-        } else if self.has_nothing_left() {
+        } else if self.queue.is_empty() && (self.summary.input_ended || self.sharing_is_full()) {
             match self.early_stop.input_ended() {
                 Some(reason) if !self.set_aside.is_empty() => {
                     let example = self
@@ -143,6 +145,15 @@ impl Dispatcher<'_> {
 
     fn has_nothing_left(&self) -> bool {
         self.summary.input_ended && self.queue.is_empty()
+    }
+
+    /// Rows that could not be recorded are as good as not there, though they may be billed.
+    fn count_unwritten_as_pending(&mut self) {
+        let (ok, failed) = std::mem::take(&mut self.unwritten);
+        self.summary.ok -= ok;
+        self.summary.failed -= failed;
+        self.summary.pending += ok + failed;
+        self.summary.maybe_billed += ok;
     }
 
     /// Whether the loop may end.
@@ -172,7 +183,7 @@ impl Dispatcher<'_> {
         }
         let failure = Failure::new(FailureKind::Cancelled, "interrupted");
         for Flight { work, permit } in self.flights.take_all() {
-            self.limiter.ignore(now, permit, &failure);
+            self.limiter.ignore(now, permit, &failure, None);
             // No record: the next session counts what was sent and has no end as possibly
             // billed.
             self.summary.pending += 1;
@@ -200,9 +211,10 @@ impl Dispatcher<'_> {
         let mut tries = 0;
         while let Err(error) = self.output.close().await {
             tries += 1;
-            if tries >= LAST_WRITES || error.kind() == std::io::ErrorKind::BrokenPipe {
-                let reason = write_error(&error);
-                self.summary.stopped = Some(reason);
+            let final_fault = self.output.is_lost() || error.kind() == ErrorKind::BrokenPipe;
+            if tries >= LAST_WRITES || final_fault {
+                self.summary.stopped = Some(write_error(&error));
+                self.count_unwritten_as_pending();
                 break;
             }
             sleep(WRITE_AGAIN).await;
@@ -213,7 +225,7 @@ impl Dispatcher<'_> {
 }
 
 fn write_error(error: &std::io::Error) -> StopReason {
-    if error.kind() == std::io::ErrorKind::BrokenPipe {
+    if error.kind() == ErrorKind::BrokenPipe {
         return StopReason::OutputClosed;
     }
     StopReason::Io {

@@ -1,6 +1,7 @@
 //! Items on their way into the engine: encoded, hashed, in bounded chunks.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -119,38 +120,50 @@ where
     std::thread::Builder::new()
         .name("input".into())
         .spawn(move || {
-            let mut chunk = Vec::new();
-            let mut bytes = 0;
-            for item in items {
-                match item {
-                    Ok(item) => {
-                        let prepared = prepare(&endpoint, item);
-                        bytes +=
-                            prepared.fields.len() + prepared.body.as_ref().map_or(0, Bytes::len);
-                        chunk.push(prepared);
-                    }
-                    Err(error) => {
-                        let _ = sender.blocking_send(Ok(std::mem::take(&mut chunk)));
-                        let _ = sender.blocking_send(Err(error));
-                        return;
-                    }
-                }
-                let starving = sender.capacity() == CHUNKS;
-                if starving || chunk.len() >= CHUNK_ITEMS || bytes >= CHUNK_BYTES {
-                    bytes = 0;
-                    // The engine has stopped when nobody receives.
-                    if sender
-                        .blocking_send(Ok(std::mem::take(&mut chunk)))
-                        .is_err()
-                    {
-                        return;
-                    }
-                }
-            }
-            if !chunk.is_empty() {
-                let _ = sender.blocking_send(Ok(chunk));
+            let failed = sender.clone();
+            let read = || hand_over(items, &endpoint, &sender);
+            // A panic must not look like the end of the input.
+            if std::panic::catch_unwind(AssertUnwindSafe(read)).is_err() {
+                let error = Error::io("reading the input made forebay panic");
+                let _ = failed.blocking_send(Err(error));
             }
         })
         .map_err(|error| Error::io(format!("cannot start a thread: {error}")))?;
     Ok(Feed::Channel(receiver))
+}
+
+fn hand_over<I>(items: I, endpoint: &Endpoint, sender: &mpsc::Sender<Chunk>)
+where
+    I: Iterator<Item = Result<Item, Error>>,
+{
+    let mut chunk = Vec::new();
+    let mut bytes = 0;
+    for item in items {
+        match item {
+            Ok(item) => {
+                let prepared = prepare(endpoint, item);
+                bytes += prepared.fields.len() + prepared.body.as_ref().map_or(0, Bytes::len);
+                chunk.push(prepared);
+            }
+            Err(error) => {
+                let _ = sender.blocking_send(Ok(std::mem::take(&mut chunk)));
+                let _ = sender.blocking_send(Err(error));
+                return;
+            }
+        }
+        let starving = sender.capacity() == CHUNKS;
+        if starving || chunk.len() >= CHUNK_ITEMS || bytes >= CHUNK_BYTES {
+            bytes = 0;
+            // The engine has stopped when nobody receives.
+            if sender
+                .blocking_send(Ok(std::mem::take(&mut chunk)))
+                .is_err()
+            {
+                return;
+            }
+        }
+    }
+    if !chunk.is_empty() {
+        let _ = sender.blocking_send(Ok(chunk));
+    }
 }

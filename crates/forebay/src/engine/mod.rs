@@ -50,6 +50,9 @@ use output::Output;
 
 /// The most ends handled in one turn, so that a turn stays short.
 const ENDS_PER_TURN: usize = 256;
+/// The most chunks of input taken in one turn, so that a long stretch of kept rows does not hold
+/// up answers and orders.
+const CHUNKS_PER_TURN: usize = 4;
 /// How often a run looks at deadlines of its own when nothing else happens.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
@@ -126,9 +129,6 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
     loop {
         let now = started.elapsed();
         dispatcher.output.journal.stamp();
-        for (place, end) in ends.drain(..) {
-            dispatcher.on_end(now, place, end);
-        }
         dispatcher.admit(now);
         if dispatcher.turn_ended(now).await {
             for start in dispatcher.take_starts() {
@@ -146,10 +146,13 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
                 dispatcher.on_command(started.elapsed(), command);
                 ready = true;
             }
-            while dispatcher.wants_input()
+            let mut chunks = 0;
+            while chunks < CHUNKS_PER_TURN
+                && dispatcher.wants_input()
                 && let Poll::Ready(chunk) = feed.poll(cx)
             {
                 dispatcher.on_input(started.elapsed(), chunk);
+                chunks += 1;
                 ready = true;
             }
             while ends.len() < ENDS_PER_TURN
@@ -165,7 +168,12 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
             }
         })
         .await;
-        if dispatcher.gives_up_in_flight(started.elapsed()) {
+        let now = started.elapsed();
+        // What has arrived is kept, even when the rest is given up in this very turn.
+        for (place, end) in ends.drain(..) {
+            dispatcher.on_end(now, place, end);
+        }
+        if dispatcher.gives_up_in_flight(now) {
             attempts = FuturesUnordered::new();
         }
     }

@@ -26,6 +26,8 @@ pub(super) struct Output<'a> {
     syncing: Option<JoinHandle<io::Result<u64>>>,
     synced: u64,
     fault: Option<String>,
+    /// Whether a sync has failed: what is on the disk is then unknown for good.
+    lost: bool,
 }
 
 impl<'a> Output<'a> {
@@ -39,6 +41,7 @@ impl<'a> Output<'a> {
             unsynced_bytes: 0,
             syncing: None,
             fault: None,
+            lost: false,
         }
     }
 
@@ -71,7 +74,8 @@ impl<'a> Output<'a> {
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.journal.flush()?;
         self.sink.flush()?;
-        if self.fsyncs() && self.syncing.is_none() && self.journal.written() > self.synced {
+        let behind = self.journal.written() > self.synced;
+        if self.fsyncs() && !self.lost && self.syncing.is_none() && behind {
             self.start_sync()?;
         }
         Ok(())
@@ -99,8 +103,11 @@ impl<'a> Output<'a> {
             changed = true;
             match result.map_err(io::Error::other).and_then(|synced| synced) {
                 Ok(end) => self.release(end),
-                // Asking again after a failed sync may report success for lost data.
-                Err(error) => self.fault = Some(format!("cannot sync the journal: {error}")),
+                Err(error) => {
+                    // Asking again after a failed sync may report success for lost data.
+                    self.lost = true;
+                    self.fault = Some(format!("cannot sync the journal: {error}"));
+                }
             }
         }
         changed
@@ -123,18 +130,35 @@ impl<'a> Output<'a> {
         self.fault.take()
     }
 
+    /// Whether a fault can never be mended by writing again.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
     /// Makes everything durable and lets it out.
     pub(super) async fn close(&mut self) -> io::Result<()> {
         self.journal.flush()?;
-        if let Some(syncing) = self.syncing.take() {
-            let end = syncing.await.map_err(io::Error::other)??;
-            self.release(end);
-        }
-        if self.fsyncs() && self.journal.written() > self.synced {
-            self.start_sync()?;
+        while self.fsyncs() {
+            if self.lost {
+                return Err(io::Error::other(
+                    "the journal could not be synced to the disk",
+                ));
+            }
+            if self.syncing.is_none() {
+                if self.journal.written() <= self.synced {
+                    break;
+                }
+                self.start_sync()?;
+            }
             if let Some(syncing) = self.syncing.take() {
-                let end = syncing.await.map_err(io::Error::other)??;
-                self.release(end);
+                let ended = syncing.await.map_err(io::Error::other);
+                match ended.and_then(|synced| synced) {
+                    Ok(end) => self.release(end),
+                    Err(error) => {
+                        self.lost = true;
+                        return Err(error);
+                    }
+                }
             }
         }
         self.sink.flush()

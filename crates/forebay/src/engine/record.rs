@@ -6,7 +6,7 @@ use super::attempt::Trace;
 use super::dispatcher::Dispatcher;
 use super::flight::Work;
 use crate::event::{Event, Finished, StopReason};
-use crate::journal::Done;
+use crate::journal::{Bill, Done};
 use crate::money::Usd;
 use crate::outcome::{Failure, FailureKind, FinishReason, Outcome, Reply, Usage};
 use crate::row::RowBody;
@@ -64,9 +64,9 @@ impl Dispatcher<'_> {
             Ok(reply) => reply.usage,
             Err(failure) => failure.usage.as_deref().copied(),
         };
-        let maybe_billed = matches!(&outcome, Err(failure) if failure.may_have_been_billed());
         let sent = work.tries.attempts > 0;
-        let cost = if !sent || (outcome.is_err() && usage.is_none() && !maybe_billed) {
+        let maybe = sent && matches!(&outcome, Err(failure) if failure.may_have_been_billed());
+        let cost = if !sent || (outcome.is_err() && usage.is_none() && !maybe) {
             Some(Usd::ZERO)
         } else {
             self.cost_of(usage.as_ref())
@@ -91,9 +91,12 @@ impl Dispatcher<'_> {
             custom_id: work.custom_id.as_deref(),
             fields: work.fields_hash,
             failure: failure.map(|failure| failure.kind),
-            maybe_billed: maybe_billed && sent,
-            usage,
-            cost,
+            bill: Bill {
+                usage,
+                cost,
+                maybe,
+                worst: work.worst_cost,
+            },
             was: work.was.as_deref(),
             body: &self.body,
         });
@@ -117,8 +120,14 @@ impl Dispatcher<'_> {
 
     pub(super) fn count(&mut self, outcome: &Outcome, usage: Option<&Usage>, cost: Option<Usd>) {
         match outcome {
-            Ok(_) => self.summary.ok += 1,
-            Err(_) => self.summary.failed += 1,
+            Ok(_) => {
+                self.summary.ok += 1;
+                self.unwritten.0 += 1;
+            }
+            Err(_) => {
+                self.summary.failed += 1;
+                self.unwritten.1 += 1;
+            }
         }
         if let Some(usage) = usage {
             self.summary.usage.add(usage);
@@ -133,15 +142,34 @@ impl Dispatcher<'_> {
         Some(self.model?.price.cost(usage?))
     }
 
+    /// Records an attempt that is not the item's last; what it was billed for counts.
+    pub(super) fn record_retry(&mut self, work: &Work, failure: &Failure, maybe: bool) {
+        let usage = failure.usage.as_deref().copied();
+        let cost = self.cost_of(usage.as_ref());
+        if let Some(usage) = &usage {
+            self.summary.usage.add(usage);
+            match cost {
+                Some(cost) => self.summary.cost += cost,
+                None => self.summary.cost_unknown += 1,
+            }
+        }
+        let bill = Bill {
+            usage,
+            cost,
+            maybe,
+            worst: work.worst_cost,
+        };
+        let attempts = work.tries.attempts;
+        self.output
+            .journal
+            .retry(work.key, attempts, failure.kind, &bill);
+    }
+
     /// Leaves an item without outcome for a later session.
     pub(super) fn leave_pending(&mut self, work: Box<Work>, failure: &Failure) {
         self.summary.pending += 1;
-        let attempts = work.tries.attempts;
-        if attempts > 0 || failure.kind == FailureKind::Cancelled {
-            let billed = failure.may_have_been_billed();
-            self.output
-                .journal
-                .retry(work.key, attempts, failure.kind, billed);
+        if work.tries.attempts > 0 || failure.kind == FailureKind::Cancelled {
+            self.record_retry(&work, failure, failure.may_have_been_billed());
         }
         self.forget_followers(&work);
     }

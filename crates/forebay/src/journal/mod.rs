@@ -73,16 +73,55 @@ pub struct Done<'a> {
     pub fields: u32,
     /// The failure's kind, if the item failed.
     pub failure: Option<FailureKind>,
-    /// Whether the last attempt may have been billed without an answer.
-    pub maybe_billed: bool,
-    /// Tokens that were billed.
-    pub usage: Option<Usage>,
-    /// What it cost, when that is known.
-    pub cost: Option<Usd>,
+    /// What the last attempt is on the bill for.
+    pub bill: Bill,
     /// The kind of the failure that this row replaces.
     pub was: Option<&'a str>,
     /// The row's body.
     pub body: &'a [u8],
+}
+
+/// What an attempt is on the bill for, as far as it is known.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Bill {
+    /// Tokens that were billed.
+    pub usage: Option<Usage>,
+    /// What they cost.
+    pub cost: Option<Usd>,
+    /// Whether the attempt may have been billed without an answer.
+    pub maybe: bool,
+    /// The most that the attempt can have cost, when the run has a cap.
+    pub worst: Option<Usd>,
+}
+
+impl Bill {
+    fn write<'a>(&self, mut line: Line<'a>) -> Line<'a> {
+        if let Some(usage) = &self.usage {
+            let Usage {
+                input_tokens,
+                output_tokens,
+                cached_input_tokens,
+                reasoning_tokens,
+                ..
+            } = usage;
+            line = line.plain(
+                "u",
+                format_args!(
+                    "[{input_tokens},{output_tokens},{cached_input_tokens},{reasoning_tokens}]"
+                ),
+            );
+            if let Some(cost) = self.cost {
+                line = line.plain("c", cost.picos());
+            }
+        }
+        if self.maybe {
+            line = line.plain("billed", true);
+            if let (None, Some(worst)) = (&self.usage, self.worst) {
+                line = line.plain("w", worst.picos());
+            }
+        }
+        line
+    }
 }
 
 /// The item that an earlier row is kept for.
@@ -110,6 +149,8 @@ pub struct Journal {
     now: String,
     durability: Durability,
     past: KeyTable,
+    /// Reads rows of earlier sessions.
+    past_rows: Option<Lookup>,
     offsets: Offsets,
     retry_failed: bool,
     restamped: u64,
@@ -130,6 +171,7 @@ impl Journal {
             now: now_text(),
             durability: Durability::Process,
             past: KeyTable::new(nowhere),
+            past_rows: None,
             offsets: Offsets::new(nowhere),
             retry_failed: false,
             restamped: 0,
@@ -183,10 +225,17 @@ impl Journal {
             if record.t == "done"
                 && let (Some(key), Some(ok)) = (record.key(), record.ok)
             {
+                let fields = record.f.unwrap_or_default();
+                if record.was.is_some() {
+                    // The failed row that this one replaces serves nobody any more.
+                    past.take_best(key, |entry| {
+                        (!entry.ok).then_some(u32::from(entry.fields == fields))
+                    })?;
+                }
                 past.insert(Entry {
                     key,
                     offset,
-                    fields: record.f.unwrap_or_default(),
+                    fields,
                     ok,
                     index: (record.i.unwrap_or_default() % INDEXES) as u32,
                 })?;
@@ -272,9 +321,13 @@ impl Journal {
         let Some(entry) = self.past.take(key, fields, true)? else {
             return Ok(None);
         };
-        let mut lookup = self.lookup()?;
-        let record = lookup.record(entry.offset)?;
-        Ok(record.kind.map(str::to_owned))
+        let mut lookup = match self.past_rows.take() {
+            Some(lookup) => lookup,
+            None => self.lookup()?,
+        };
+        let kind = lookup.record(entry.offset)?.kind.map(str::to_owned);
+        self.past_rows = Some(lookup);
+        Ok(kind)
     }
 
     /// Whether rows that were let out as they finished no longer stand for the input: some
@@ -292,11 +345,15 @@ impl Journal {
         if entry.fields == item.fields_hash {
             return self.offsets.set(item.index, entry.offset);
         }
-        let mut lookup = self.lookup()?;
+        let mut lookup = match self.past_rows.take() {
+            Some(lookup) => lookup,
+            None => self.lookup()?,
+        };
         let record = lookup.record(entry.offset)?;
         let body = record.row.map_or("{}", |row| row.get());
         let body = with_fields(body, item.fields)?;
         let kind = record.kind.map(str::to_owned);
+        self.past_rows = Some(lookup);
         self.restamped += 1;
         let offset = self.end_of_buffer();
         let mut line = self
@@ -321,26 +378,28 @@ impl Journal {
         self.now = now_text();
     }
 
-    /// Records that an attempt is about to be made.
-    pub fn sent(&mut self, key: Key, index: u64, attempt: u32) {
-        self.line("sent")
+    /// Records that an attempt is about to be made, and the most that it can cost when the run
+    /// has a cap.
+    pub fn sent(&mut self, key: Key, index: u64, attempt: u32, worst: Option<Usd>) {
+        let mut line = self
+            .line("sent")
             .key(key)
             .plain("i", index)
-            .plain("n", attempt)
-            .end();
+            .plain("n", attempt);
+        if let Some(worst) = worst {
+            line = line.plain("w", worst.picos());
+        }
+        line.end();
     }
 
     /// Records that an attempt failed and another one follows or the item stays pending.
-    pub fn retry(&mut self, key: Key, attempt: u32, kind: FailureKind, maybe_billed: bool) {
-        let mut line = self
+    pub fn retry(&mut self, key: Key, attempt: u32, kind: FailureKind, bill: &Bill) {
+        let line = self
             .line("retry")
             .key(key)
             .plain("n", attempt)
             .text("kind", kind.label());
-        if maybe_billed {
-            line = line.plain("billed", true);
-        }
-        line.end();
+        bill.write(line).end();
     }
 
     /// Records a finished row.
@@ -364,30 +423,10 @@ impl Journal {
         if let Some(kind) = done.failure {
             line = line.text("kind", kind.label());
         }
-        if done.maybe_billed {
-            line = line.plain("billed", true);
-        }
         if let Some(was) = done.was {
             line = line.text("was", was);
         }
-        if let Some(usage) = &done.usage {
-            let Usage {
-                input_tokens,
-                output_tokens,
-                cached_input_tokens,
-                reasoning_tokens,
-                ..
-            } = usage;
-            line = line.plain(
-                "u",
-                format_args!(
-                    "[{input_tokens},{output_tokens},{cached_input_tokens},{reasoning_tokens}]"
-                ),
-            );
-        }
-        if let Some(cost) = done.cost {
-            line = line.plain("c", cost.picos());
-        }
+        line = done.bill.write(line);
         line.json("row", done.body).end();
         self.offsets.set(done.index, offset)
     }
@@ -435,8 +474,14 @@ impl Journal {
             return Ok(());
         }
         if let Err(error) = file.write_all(&self.buffer) {
-            // Shortening a file needs no space; a torn end would be cut by the next resume too.
-            let _ = file.set_len(self.written);
+            // Whole records that made it stay; shortening a file needs no space.
+            let there = file.metadata().map_or(self.written, |file| file.len());
+            let part = usize::try_from(there.saturating_sub(self.written)).unwrap_or(0);
+            let part = &self.buffer[..part.min(self.buffer.len())];
+            let whole = memchr::memrchr(b'\n', part).map_or(0, |at| at + 1);
+            let _ = file.set_len(self.written + whole as u64);
+            self.written += whole as u64;
+            self.buffer.drain(..whole);
             return Err(error);
         }
         self.written += self.buffer.len() as u64;

@@ -111,6 +111,9 @@ pub struct Totals {
     pub cost: Usd,
     /// Answers whose cost is not known.
     pub cost_unknown: u64,
+    /// The most that attempts without an answer can have cost, as far as it was recorded: it
+    /// counts against the cap on cost and is in no sum that is shown.
+    pub at_risk: Usd,
     /// Seconds of work.
     pub wall_s: f64,
     /// Why it ended; `None` when it was killed or is still running.
@@ -136,6 +139,7 @@ impl Totals {
         self.usage.add(&other.usage);
         self.cost += other.cost;
         self.cost_unknown += other.cost_unknown;
+        self.at_risk += other.at_risk;
         self.wall_s += other.wall_s;
         self.ended.clone_from(&other.ended);
     }
@@ -154,7 +158,8 @@ pub struct History {
     pub finished: Option<String>,
     /// Requests sent at known times during the last day before `now`.
     pub requests_of_a_day: u64,
-    open: HashMap<Key, u32>,
+    /// Attempts without an end by key: how many, and the most that one can cost.
+    open: HashMap<Key, (u32, Usd)>,
 }
 
 impl History {
@@ -181,12 +186,15 @@ impl History {
                     self.requests_of_a_day += 1;
                 }
                 if let Some(key) = record.key() {
-                    *self.open.entry(key).or_default() += 1;
+                    let open = self.open.entry(key).or_default();
+                    open.0 += 1;
+                    open.1 = worst_of(record);
                 }
             }
             "retry" | "done" => {
                 if record.billed == Some(true) {
                     session.maybe_billed += 1;
+                    session.at_risk += worst_of(record);
                 }
                 if record.copy != Some(true) {
                     self.close(record);
@@ -206,14 +214,24 @@ impl History {
         if let Some(key) = record.key()
             && let Some(open) = self.open.get_mut(&key)
         {
-            *open -= 1;
-            if *open == 0 {
+            open.0 -= 1;
+            if open.0 == 0 {
                 self.open.remove(&key);
             }
         }
-        let (Some(session), "done") = (self.sessions.last_mut(), record.t) else {
+        let Some(session) = self.sessions.last_mut() else {
             return;
         };
+        if let Some(usage) = record.usage() {
+            session.usage.add(&usage);
+            match record.c {
+                Some(cost) => session.cost += Usd::from_picos(cost.into()),
+                None => session.cost_unknown += 1,
+            }
+        }
+        if record.t != "done" {
+            return;
+        }
         if record.ok == Some(true) {
             session.ok += 1;
         } else {
@@ -223,20 +241,16 @@ impl History {
         if let Some(was) = record.was {
             *session.failed.entry(was.to_owned()).or_default() -= 1;
         }
-        if let Some(usage) = record.usage() {
-            session.usage.add(&usage);
-            match record.c {
-                Some(cost) => session.cost += Usd::from_picos(cost.into()),
-                None => session.cost_unknown += 1,
-            }
-        }
     }
 
     /// Ends the last session: what it sent and never finished may have been billed.
     pub fn close_session(&mut self) {
-        let unfinished: u32 = self.open.drain().map(|(_, n)| n).sum();
+        let open: Vec<_> = self.open.drain().map(|(_, open)| open).collect();
         if let Some(session) = self.sessions.last_mut() {
-            session.maybe_billed += u64::from(unfinished);
+            for (n, worst) in open {
+                session.maybe_billed += u64::from(n);
+                session.at_risk += worst.times(n.into());
+            }
             if session.ended.is_none()
                 && let (Some(started), Some(last)) = (session.started, session.last)
             {
@@ -268,6 +282,10 @@ impl History {
         history.close_session();
         Ok((history, extent))
     }
+}
+
+fn worst_of(record: &Record<'_>) -> Usd {
+    Usd::from_picos(record.w.unwrap_or_default().into())
 }
 
 /// Whether a file begins like a journal.

@@ -60,6 +60,8 @@ pub struct Record<'a> {
     pub u: Option<[u64; 4]>,
     /// Cost in pico-dollars.
     pub c: Option<i64>,
+    /// The most that an attempt can have cost, in pico-dollars, when the run has a cap.
+    pub w: Option<i64>,
     /// Hash of the input fields.
     pub f: Option<u32>,
     /// The kind of the failure that this row replaces.

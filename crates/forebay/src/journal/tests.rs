@@ -33,13 +33,15 @@ fn done(journal: &mut Journal, n: u64, failure: Option<FailureKind>) {
             custom_id: None,
             fields: 1,
             failure,
-            maybe_billed: false,
-            usage: Some(Usage {
-                input_tokens: 3,
-                output_tokens: 2,
-                ..Usage::default()
-            }),
-            cost: Some(Usd::from_picos(5)),
+            bill: Bill {
+                usage: Some(Usage {
+                    input_tokens: 3,
+                    output_tokens: 2,
+                    ..Usage::default()
+                }),
+                cost: Some(Usd::from_picos(5)),
+                ..Bill::default()
+            },
             was: None,
             body: format!(r#"{{"text":"t{n}","output":"o{n}"}}"#).as_bytes(),
         })
@@ -76,7 +78,7 @@ fn finished_rows_are_found_again_and_totals_add_up() {
     let path = directory.path().join("j");
     let mut journal = open(&path);
     for n in 0..3 {
-        journal.sent(Key(n.into()), n, 1);
+        journal.sent(Key(n.into()), n, 1, None);
     }
     done(&mut journal, 0, None);
     done(&mut journal, 1, Some(FailureKind::BadRequest));
@@ -141,9 +143,7 @@ fn retried_failures_replace_each_other_in_the_totals() {
             custom_id: None,
             fields: 1,
             failure: None,
-            maybe_billed: false,
-            usage: None,
-            cost: None,
+            bill: Bill::default(),
             was: was.as_deref(),
             body: b"{}",
         })

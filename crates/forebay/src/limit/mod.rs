@@ -28,7 +28,7 @@ pub use spend::Spend;
 
 use crate::config::EngineSettings;
 use crate::money::Usd;
-use crate::outcome::{Failure, FailureKind, Usage};
+use crate::outcome::{Failure, FailureKind, Phase, Usage};
 
 /// What an attempt is going to need.
 #[derive(Debug, Clone, Copy, Default)]
@@ -198,19 +198,24 @@ impl Limiter {
 
     /// Settles: the end says nothing about load.
     ///
-    /// What was never sent is given back whole; what may have been billed stays on the bill.
-    pub fn ignore(&mut self, now: Duration, permit: Permit, failure: &Failure) {
+    /// What was never sent is given back whole; what may have been billed stays on the bill, at
+    /// its cost when that is known and at the worst otherwise.
+    pub fn ignore(&mut self, now: Duration, permit: Permit, failure: &Failure, cost: Option<Usd>) {
         self.in_flight.give_back();
-        let billed = if failure.may_have_been_billed() {
+        let billed = if let Some(cost) = cost {
+            cost
+        } else if failure.may_have_been_billed() {
             permit.worst_cost
         } else {
             Usd::ZERO
         };
         self.spend.settle(permit.worst_cost, billed);
         match failure.kind {
-            FailureKind::Connect | FailureKind::Cancelled => {
-                self.rates.release(permit.reservation);
-            }
+            FailureKind::Connect
+            | FailureKind::Cancelled
+            | FailureKind::Timeout {
+                phase: Phase::Connect,
+            } => self.rates.release(permit.reservation),
             _ => self.rates.settle(permit.reservation, None),
         }
         self.hold.ignore(permit.probe);

@@ -125,7 +125,7 @@ fn what_was_never_sent_is_given_back() {
     for _ in 0..10 {
         let permit = limiter.admit(Duration::ZERO, &Need::default()).unwrap();
         let failure = Failure::new(FailureKind::Connect, "refused");
-        limiter.ignore(Duration::ZERO, permit, &failure);
+        limiter.ignore(Duration::ZERO, permit, &failure, None);
     }
     assert_eq!(limiter.in_flight(), 0);
 }
@@ -205,8 +205,8 @@ proptest! {
             match end {
                 0 => limiter.success(now, permit, None, Usd::ZERO),
                 1 => limiter.overload(now, permit, &failure(FailureKind::RateLimited)),
-                2 => limiter.ignore(now, permit, &failure(FailureKind::Truncated)),
-                _ => limiter.ignore(now, permit, &failure(FailureKind::Cancelled)),
+                2 => limiter.ignore(now, permit, &failure(FailureKind::Truncated), None),
+                _ => limiter.ignore(now, permit, &failure(FailureKind::Cancelled), None),
             }
         }
         for permit in held {

@@ -78,8 +78,16 @@ impl EarlyStop {
 
     /// Looks at a failure that would become an item's outcome.
     pub fn item_failed(&mut self, failure: &Failure) -> Verdict {
-        if failure.kind == FailureKind::InvalidItem {
-            return Verdict::Record;
+        match failure.kind {
+            // About the item itself, whatever the others do; and a filtered answer was paid for.
+            FailureKind::InvalidItem
+            | FailureKind::ContentFiltered
+            | FailureKind::ContextLength => return Verdict::Record,
+            // The key was refused again and nothing has succeeded since: it is gone.
+            FailureKind::Auth if self.any_success && self.auth_in_a_row > 1 => {
+                return Verdict::Stop(StopReason::Auth);
+            }
+            _ => {}
         }
         if failure.kind == FailureKind::NotFound {
             // A model may also vanish in the middle of a run.
@@ -242,11 +250,26 @@ mod tests {
     }
 
     #[test]
-    fn unusable_input_never_stops_a_run() {
-        let mut stop = EarlyStop::default();
-        let bad = Failure::new(FailureKind::InvalidItem, "");
-        for _ in 0..100 {
-            assert_eq!(stop.item_failed(&bad), Verdict::Record);
+    fn failures_of_items_themselves_never_stop_a_run() {
+        for kind in [
+            FailureKind::InvalidItem,
+            FailureKind::ContentFiltered,
+            FailureKind::ContextLength,
+        ] {
+            let mut stop = EarlyStop::default();
+            for _ in 0..100 {
+                let verdict = stop.item_failed(&Failure::new(kind, ""));
+                assert_eq!(verdict, Verdict::Record, "{kind:?}");
+            }
         }
+    }
+
+    #[test]
+    fn a_key_that_is_revoked_at_the_very_end_leaves_the_item_pending() {
+        let mut stop = EarlyStop::new(true);
+        let auth = failure(FailureKind::Auth, 401);
+        stop.attempt_failed(&auth);
+        stop.attempt_failed(&auth);
+        assert_eq!(stop.item_failed(&auth), Verdict::Stop(StopReason::Auth));
     }
 }

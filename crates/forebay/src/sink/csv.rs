@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use super::assemble::RowWriter;
 use crate::fields::{Member, as_str, members};
 use crate::item::item_id;
-use crate::row::ROW_MEMBERS;
+use crate::row::{ERROR_PARTS, ROW_MEMBERS, USAGE_PARTS};
 
 /// Two passes: the first collects columns, the second writes.
 #[derive(Debug, Default)]
@@ -18,16 +18,6 @@ pub(super) struct Csv {
     own: Vec<String>,
     began: bool,
 }
-
-/// The columns that `error` is spread over.
-const ERROR_PARTS: [&str; 4] = ["kind", "status", "code", "message"];
-/// The columns that `usage` is spread over.
-const USAGE_PARTS: [&str; 4] = [
-    "input_tokens",
-    "output_tokens",
-    "cached_input_tokens",
-    "reasoning_tokens",
-];
 
 impl RowWriter for Csv {
     fn wants_first_pass(&self) -> bool {

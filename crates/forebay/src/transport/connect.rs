@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
 use super::memory::MemoryConnector;
@@ -16,6 +17,9 @@ use crate::endpoint::BaseUrl;
 use crate::error::Error;
 use crate::outcome::{Failure, FailureKind};
 
+/// How long one address of a name is tried before the next one: a route that leads nowhere must
+/// not use up the whole deadline.
+const PER_ADDRESS: Duration = Duration::from_secs(4);
 /// Distance of two tries while the machine has no free descriptors or ports.
 const EXHAUSTED_WAIT: Duration = Duration::from_millis(50);
 
@@ -83,7 +87,8 @@ async fn open_tcp(origin: &BaseUrl) -> Result<TcpStream, Failure> {
             })?;
         let mut last = None;
         for address in addresses {
-            match TcpStream::connect(address).await {
+            let connected = timeout(PER_ADDRESS, TcpStream::connect(address)).await;
+            match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                 Ok(tcp) => {
                     // Requests are small and whole; waiting for more to send only delays them.
                     let _ = tcp.set_nodelay(true);

@@ -34,6 +34,10 @@ use pool::Pool;
 /// before anything was sent.
 const NEVER_SENT_MOVES: u32 = 100;
 
+/// How soon after sending a reused connection must end to have been given up by the server
+/// before the request came: a round trip to the other side of the world, and some more.
+const STALE_WITHIN: Duration = Duration::from_secs(1);
+
 /// One origin and the way to it.
 #[derive(Debug)]
 pub struct Transport {
@@ -153,12 +157,10 @@ impl Transport {
                 return Ok(connection);
             }
         }
+        // Waiting for a place is no fault of the server's and takes nothing off its deadline.
+        let _place = self.pool.connect_place().await;
         let end = deadline.min(Instant::now() + self.timeouts.connect);
-        let open = async {
-            let _place = self.pool.connect_place().await;
-            self.connector.connect(&self.origin).await
-        };
-        match timeout_at(end, open).await {
+        match timeout_at(end, self.connector.connect(&self.origin)).await {
             Ok(Ok(stream)) => Connection::new(stream).await.map_err(no_answer),
             Ok(Err(failure)) => Err(no_answer(failure)),
             Err(_) => Err(no_answer(timed_out(Phase::Connect, self.timeouts.connect))),
@@ -172,6 +174,7 @@ impl Transport {
         deadline: Instant,
     ) -> Result<Answer, Lost> {
         let reused = connection.is_reused();
+        let sent = Instant::now();
         let end = deadline.min(Instant::now() + self.timeouts.first_byte);
         let response = match timeout_at(end, connection.send(request)).await {
             Ok(Ok(response)) => response,
@@ -181,7 +184,9 @@ impl Transport {
                     FailureKind::Truncated,
                     format!("the connection ended before the answer began: {why}"),
                 );
-                return Err(Lost::NoAnswer(failure, reused));
+                // Later than that, the server may well have worked on it.
+                let stale = reused && sent.elapsed() < STALE_WITHIN;
+                return Err(Lost::NoAnswer(failure, stale));
             }
             Ok(Err(Ended::Bad(kind, why))) => {
                 return Err(Lost::NoAnswer(Failure::new(kind, why), false));

@@ -427,3 +427,36 @@ async fn a_mixed_storm_loses_nothing() {
         );
     }
 }
+
+/// Row 36: filtered answers are paid for, so their rows count, however many come first.
+#[tokio::test(start_paused = true)]
+async fn filtered_first_items_do_not_stop_a_run() {
+    let refusal = r#"{"choices":[{"message":{"content":null,"refusal":"no"},
+        "finish_reason":"content_filter"}],"usage":{"prompt_tokens":9,"completion_tokens":1}}"#;
+    let mut scenario = Scenario {
+        prompts: prompts(100),
+        ..Scenario::default()
+    };
+    scenario.sim.script = first_tries(9, move |call| match call.seq {
+        ..=40 => reply(200, refusal),
+        _ => Action::Answer,
+    });
+    let ended = scenario.run().await;
+    assert_eq!((ended.summary.ok, ended.summary.failed), (60, 40));
+    assert_eq!(ended.error_kinds(), ["content_filtered"]);
+}
+
+/// A connection that breaks after minutes of work is no stale one: it may be billed.
+#[tokio::test(start_paused = true)]
+async fn a_late_reset_of_a_reused_connection_may_be_billed() {
+    let mut scenario = Scenario {
+        prompts: prompts(40),
+        ..Scenario::default()
+    };
+    scenario.sim.script = first_tries(1, |call| match call.seq {
+        30 => Action::Reset.after(Duration::from_secs(300)),
+        _ => Action::Answer,
+    });
+    let ended = scenario.run().await;
+    assert_eq!((ended.summary.ok, ended.summary.maybe_billed), (40, 1));
+}

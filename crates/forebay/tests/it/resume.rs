@@ -139,3 +139,25 @@ async fn a_resumed_run_of_hopeless_items_ends() {
     assert_eq!(ended.summary.stopped, None);
     assert_eq!((ended.summary.kept.0, ended.summary.failed), (10, 40));
 }
+
+/// A failure that was replaced serves no later item with the same request.
+#[tokio::test(start_paused = true)]
+async fn a_replaced_failure_serves_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = Some(directory.path().join("j"));
+    let scenario = |n| Scenario {
+        prompts: vec!["item x".into(); n],
+        journal: journal.clone(),
+        ..Scenario::default()
+    };
+    let mut failing = scenario(1);
+    failing.sim.script = first_tries(99, |_| Action::status(400));
+    assert_eq!(failing.run().await.summary.failed, 1);
+    let retried = Scenario {
+        retry_failed: true,
+        ..scenario(1)
+    };
+    assert_eq!(retried.run().await.summary.ok, 1);
+    let twice = scenario(2).run().await;
+    assert_eq!((twice.summary.kept, twice.summary.ok), ((1, 0), 1));
+}

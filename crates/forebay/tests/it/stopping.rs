@@ -333,3 +333,66 @@ async fn a_host_that_does_not_exist_stops_at_once() {
     let example = ended.summary.stop_example.unwrap();
     assert_eq!(example.provider_code.as_deref(), Some("dns"));
 }
+
+/// Answers that arrived are kept, even when the rest is given up in the same turn.
+#[tokio::test(start_paused = true)]
+async fn what_arrives_in_the_turn_of_an_abort_is_kept() {
+    let mut scenario = Scenario {
+        prompts: prompts(10),
+        ..Scenario::default()
+    };
+    scenario.orders = vec![(Duration::from_millis(500), Command::Abort)];
+    let ended = scenario.run().await;
+    assert_eq!(ended.summary.ok, ended.sim.stats().answered_ok);
+}
+
+/// Items that wait for an answer which is set aside must not hold the run up for ever.
+#[tokio::test(start_paused = true)]
+async fn sharing_an_answer_that_is_set_aside_ends() {
+    let mut scenario = Scenario {
+        prompts: vec!["item a".to_owned(); 200],
+        ..Scenario::default()
+    };
+    scenario.settings.dedup = true;
+    scenario.sim.script = first_tries(99, |_| Action::status(400));
+    let ended = scenario.run().await;
+    assert_eq!((ended.summary.failed, ended.summary.stopped), (200, None));
+}
+
+fn useless_but_billed() -> Action {
+    Action::Reply {
+        status: 200,
+        headers: Vec::new(),
+        body: br#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":16}}"#.to_vec(),
+    }
+}
+
+/// What failed attempts cost counts against the cap, in this session and the next.
+#[tokio::test(start_paused = true)]
+async fn the_cap_on_cost_holds_over_sessions() {
+    let directory = tempfile::tempdir().unwrap();
+    let cap = Usd::from_dollars(0.0005).unwrap();
+    let mut spent = 0.0;
+    for session in 0..4 {
+        let mut scenario = Scenario {
+            journal: Some(directory.path().join("j")),
+            ..many()
+        };
+        scenario.settings.max_cost = Some(cap);
+        scenario.settings.max_tokens = Some(16);
+        scenario.sim.script = Some(Arc::new(|call| {
+            if call.prompt == "item 0" {
+                Action::Answer
+            } else {
+                useless_but_billed()
+            }
+        }));
+        let ended = scenario.run().await;
+        assert_eq!(ended.summary.stopped, Some(StopReason::Cost), "{session}");
+        spent += ended.summary.cost.dollars();
+    }
+    assert!(
+        spent <= cap.dollars() && spent > 0.5 * cap.dollars(),
+        "{spent}"
+    );
+}
