@@ -6,6 +6,7 @@ mod machine;
 mod signals;
 mod stage;
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -37,10 +38,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Error> {
     if args.dry_run {
         return dry_run::dry_run(&plan);
     }
+    let connector = connector()?;
     let mut source = Source::open(plan.input.clone(), plan.prompting.clone())?;
     check_input(&plan, &mut source, args.strict)?;
     match Stage::open(&plan)? {
-        Opened::Stage(stage) => perform(args, plan, source, *stage),
+        Opened::Stage(stage) => perform(args, plan, source, (*stage, connector)),
         Opened::Complete(line) => {
             let say = Notes { quiet: args.quiet };
             say.line(&line);
@@ -58,7 +60,8 @@ struct Notes {
 impl Notes {
     fn line(self, line: &str) {
         if !self.quiet {
-            eprintln!("{line}");
+            // Nobody may be reading standard error; the rows matter more.
+            let _ = writeln!(std::io::stderr(), "{line}");
         }
     }
 }
@@ -68,7 +71,7 @@ fn perform(
     args: &RunArgs,
     mut plan: Plan,
     source: Source,
-    mut stage: Stage,
+    (mut stage, connector): (Stage, Connector),
 ) -> Result<Exit, Error> {
     let say = Notes { quiet: args.quiet };
     if plan.server.is_simulated() {
@@ -84,7 +87,8 @@ fn perform(
     let stats = Arc::new(Stats::default());
     let progress = start_progress(args, &plan, &stats, &earlier);
     let mut tally = Tally::default();
-    let driven = drive(&plan, source, &mut stage, (&stats, &progress, &mut tally));
+    let reporting = (&stats, &progress, &mut tally);
+    let driven = drive(&plan, (source, connector), &mut stage, reporting);
     progress.finish();
     let (summary, signal) = driven?;
     let n = kept_messages.load(Ordering::Relaxed);
@@ -93,10 +97,10 @@ fn perform(
             "forebay: {n} items have messages of their own; the prompt was not applied to them"
         ));
     }
-    let files = stage.put_in_place(&plan, &summary)?;
+    let (files, printed) = stage.put_in_place(&plan, &summary)?;
     let Stage { journal, sink, .. } = stage;
-    let ending = sink.finish()?;
-    if ending == Ending::NobodyReads || summary.stopped == Some(StopReason::OutputClosed) {
+    let nobody_reads = [printed, sink.finish()?].contains(&Ending::NobodyReads);
+    if nobody_reads || summary.stopped == Some(StopReason::OutputClosed) {
         return Ok(Exit::BrokenPipe);
     }
     let closing = Closing {
@@ -160,7 +164,7 @@ type Reporting<'a> = (&'a Arc<Stats>, &'a Progress, &'a mut Tally);
 
 fn drive(
     plan: &Plan,
-    source: Source,
+    (source, connector): (Source, Connector),
     stage: &mut Stage,
     (stats, progress, tally): Reporting<'_>,
 ) -> Result<(Summary, Option<Exit>), Error> {
@@ -168,13 +172,6 @@ fn drive(
         .enable_all()
         .build()
         .map_err(|error| Error::io(format!("cannot start: {error}")))?;
-    let roots = match env_vars::read(env_vars::SSL_CERT_FILE) {
-        Some(path) => Some(std::fs::read(&path).map_err(|error| {
-            Error::config(format!("cannot read {path} (SSL_CERT_FILE): {error}"))
-        })?),
-        None => None,
-    };
-    let connector = Connector::Net(tls_config(roots.as_deref())?);
     let endpoint = plan.endpoint();
     let transport = Transport::new(endpoint.base_url.clone(), connector, plan.settings.timeouts)?;
     let (control, receiver) = engine::control();
@@ -188,27 +185,36 @@ fn drive(
             progress.note(&line);
         }
     };
-    let ended = runtime.block_on(async {
-        let signals = signals::listen(control)?;
-        let summary = engine::run(engine::Run {
-            endpoint,
-            transport: &transport,
-            settings: &plan.settings,
-            model: plan.model.as_ref(),
-            feed,
-            journal: &mut stage.journal,
-            sink: stage.sink.as_sink(),
-            observer: &mut observer,
-            control: receiver,
-            stats,
-        })
-        .await?;
-        Ok((summary, signals.first()))
-    });
+    let signals = signals::listen(control)?;
+    let ended = runtime.block_on(engine::run(engine::Run {
+        endpoint,
+        transport: &transport,
+        settings: &plan.settings,
+        model: plan.model.as_ref(),
+        feed,
+        journal: &mut stage.journal,
+        sink: stage.sink.as_sink(),
+        observer: &mut observer,
+        control: receiver,
+        stats,
+    }));
+    signals.engine_ended();
     stop_counting.store(true, Ordering::Relaxed);
     // A sync or a name look-up that hangs must not hold up the end.
     runtime.shutdown_background();
-    ended
+    Ok((ended?, signals.first()))
+}
+
+/// The way to the network, with the user's own certificate authorities.
+fn connector() -> Result<Connector, Error> {
+    let roots = match env_vars::read(env_vars::SSL_CERT_FILE) {
+        Some(path) => Some(std::fs::read(&path).map_err(|error| {
+            Error::config(format!("cannot read {path} (SSL_CERT_FILE): {error}"))
+                .with_hint("correct the variable or unset it")
+        })?),
+        None => None,
+    };
+    Ok(Connector::Net(tls_config(roots.as_deref())?))
 }
 
 /// Counts the items beside the run, so that progress can tell how far it is.

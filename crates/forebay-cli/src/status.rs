@@ -342,7 +342,7 @@ mod tests {
     use super::*;
     use std::io::Write as _;
 
-    use forebay::journal::{Done, Durability, Journal, Key, OpenOptionsForRun};
+    use forebay::journal::{Bill, Done, Durability, Journal, Key, OpenOptionsForRun};
     use forebay::outcome::{FailureKind, Usage};
 
     fn journal(path: PathBuf) -> Journal {
@@ -363,13 +363,15 @@ mod tests {
             custom_id: None,
             fields: 0,
             failure,
-            maybe_billed: false,
-            usage: Some(Usage {
-                input_tokens: 1000,
-                output_tokens: 10,
-                ..Usage::default()
-            }),
-            cost: Usd::from_dollars(0.02),
+            bill: Bill {
+                usage: Some(Usage {
+                    input_tokens: 1000,
+                    output_tokens: 10,
+                    ..Usage::default()
+                }),
+                cost: Usd::from_dollars(0.02),
+                ..Bill::default()
+            },
             was: None,
             body: b"{}",
         }
@@ -379,10 +381,10 @@ mod tests {
         journal.begin(&Vec::new());
         journal.items(5);
         for (index, failure) in [(0, None), (1, Some(FailureKind::BadRequest))] {
-            journal.sent(Key(index), index as u64, 1);
+            journal.sent(Key(index), index as u64, 1, None);
             journal.done(&done(index as u64, failure)).unwrap();
         }
-        journal.sent(Key(2), 2, 1);
+        journal.sent(Key(2), 2, 1, None);
         journal.flush().unwrap();
     }
 

@@ -147,14 +147,20 @@ impl BaseUrl {
         if host.is_empty() {
             return Err(bad("has no host"));
         }
-        let port = match authority.port_u16() {
-            Some(0) => return Err(bad("has port 0")),
-            Some(port) => port,
-            None if authority.as_str().ends_with(':') || authority.port().is_some() => {
-                return Err(bad("has a port that is not a number from 1 to 65535"));
-            }
+        // What is behind the host, colon included; a port that is no port must not become
+        // another one.
+        let after_host = match authority.as_str().rsplit_once(']') {
+            Some((_, rest)) => rest,
+            None => &authority.as_str()[host.len()..],
+        };
+        let port = match after_host.strip_prefix(':') {
             None if tls => 443,
             None => 80,
+            Some(digits) => match digits.parse() {
+                Ok(0) => return Err(bad("has port 0")),
+                Ok(port) => port,
+                Err(_) => return Err(bad("has a port that is not a number from 1 to 65535")),
+            },
         };
         Ok(BaseUrl {
             tls,
@@ -232,6 +238,9 @@ mod tests {
             ("https://h/v1?key=1", "query"),
             ("https://me:secret@h/v1", "user name"),
             ("https://h:0/v1", "port 0"),
+            ("https://h:70000/v1", "1 to 65535"),
+            ("https://[::1]:70000/v1", "1 to 65535"),
+            ("https://h:/v1", "1 to 65535"),
             ("", "URL"),
         ] {
             let error = BaseUrl::parse(text).unwrap_err().to_string();

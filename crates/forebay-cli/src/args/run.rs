@@ -39,7 +39,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", help_heading = INPUT, value_parser = values::at_least_one)]
     pub(crate) limit: Option<u64>,
     /// Skip the first N items
-    #[arg(long, value_name = "N", help_heading = INPUT)]
+    #[arg(long, value_name = "N", help_heading = INPUT, value_parser = values::whole)]
     pub(crate) offset: Option<u64>,
     /// Refuse to start when any item is unusable
     #[arg(long, help_heading = INPUT)]
@@ -144,20 +144,20 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", help_heading = RETRY, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) max_attempts: Option<u32>,
     /// Deadline of one attempt [default: 1800s]
-    #[arg(long, value_name = "TIME", help_heading = RETRY, value_parser = values::duration)]
+    #[arg(long, value_name = "TIME", help_heading = RETRY, value_parser = values::duration, allow_hyphen_values = true)]
     pub(crate) timeout: Option<Duration>,
     /// Deadline of DNS, TCP and TLS together [default: 10s]
-    #[arg(long, value_name = "TIME", help_heading = RETRY, value_parser = values::duration)]
+    #[arg(long, value_name = "TIME", help_heading = RETRY, value_parser = values::duration, allow_hyphen_values = true)]
     pub(crate) connect_timeout: Option<Duration>,
     /// Deadline of the answer's first byte [default: 600s]
-    #[arg(long, value_name = "TIME", help_heading = RETRY, value_parser = values::duration)]
+    #[arg(long, value_name = "TIME", help_heading = RETRY, value_parser = values::duration, allow_hyphen_values = true)]
     pub(crate) first_byte_timeout: Option<Duration>,
     /// Longest silence inside an answer [default: 120s]
-    #[arg(long, value_name = "TIME", help_heading = RETRY, value_parser = values::duration)]
+    #[arg(long, value_name = "TIME", help_heading = RETRY, value_parser = values::duration, allow_hyphen_values = true)]
     pub(crate) idle_timeout: Option<Duration>,
     /// Longest wait that a provider may ask for; beyond it the run stops and
     /// the rest stays pending [default: 120s]
-    #[arg(long, value_name = "TIME", help_heading = RETRY, value_parser = values::duration)]
+    #[arg(long, value_name = "TIME", help_heading = RETRY, value_parser = values::duration, allow_hyphen_values = true)]
     pub(crate) max_wait: Option<Duration>,
 
     /// Stop before the run costs more, in US dollars

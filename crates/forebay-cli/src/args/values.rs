@@ -28,6 +28,13 @@ pub(crate) fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
+pub(crate) fn whole(text: &str) -> Result<u64, String> {
+    let digits = text.replace('_', "");
+    digits
+        .parse()
+        .map_err(|_| "give a whole number of at least 0".into())
+}
+
 pub(crate) fn at_least_one(text: &str) -> Result<u64, String> {
     match text.replace('_', "").parse() {
         Ok(n) if n >= 1 => Ok(n),

@@ -209,7 +209,17 @@ fn key(
             Some(env_vars::ANTHROPIC_AUTH_TOKEN),
         ),
     };
-    if !is_named {
+    // A key named beside a base URL in the file belongs to that URL, and the environment's key
+    // must not be sent there.
+    let beside_url = entry.is_some_and(|entry| {
+        let has_key = entry.api_key_env.is_some() || entry.api_key_file.is_some();
+        let own_url = entry
+            .base_url
+            .as_deref()
+            .and_then(|url| BaseUrl::parse(url).ok());
+        has_key && own_url.as_ref() == Some(base_url)
+    });
+    if !is_named && !beside_url {
         if env_vars::read(own).is_some() {
             return from_variable(own).map(Some);
         }
@@ -239,8 +249,10 @@ fn key(
 }
 
 fn from_variable(name: &str) -> Result<ApiKey, Error> {
-    let value = env_vars::read(name)
-        .ok_or_else(|| Error::config(format!("the environment variable {name} is not set")))?;
+    let value = env_vars::read(name).ok_or_else(|| {
+        Error::config(format!("the environment variable {name} is not set"))
+            .with_hint("set it to your API key")
+    })?;
     ApiKey::new(&value).map_err(|error| in_place(&error, &format!("in {name}")))
 }
 
@@ -250,6 +262,7 @@ fn from_file(path: &Path) -> Result<ApiKey, Error> {
             "cannot read the key file {}: {error}",
             path.display()
         ))
+        .with_hint("check its name and that you may read it")
     })?;
     ApiKey::new(text.trim_end_matches(['\r', '\n']))
         .map_err(|error| in_place(&error, &format!("in {}", path.display())))

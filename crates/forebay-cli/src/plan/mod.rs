@@ -52,14 +52,14 @@ impl Plan {
             table.set(model, price);
         }
         let model = table.find(server.price_name(), &route.model);
-        let settings = settings(args, &config, entry, &prompting)?;
-        if args.max_cost.or(file_cost(&config)).is_some() {
-            check_cap(model.as_ref(), &route.model, settings.max_tokens)?;
-        }
         let prompting = Prompting {
             parameters: request::parameters(args, &config.run, &route.model)?,
             ..prompting
         };
+        let settings = settings(args, &config, entry, &prompting)?;
+        if settings.max_cost.is_some() {
+            check_cap(model.as_ref(), &route.model, settings.max_tokens)?;
+        }
         let identity = request::identity(&prompting, &server);
         let output = output::plan(args)?;
         Ok(Plan {
@@ -138,7 +138,7 @@ fn settings(
         max_cost: args.max_cost.or(file_cost(config)),
         dedup: args.dedup,
         raw: args.raw,
-        max_tokens: prompting.parameters.max_tokens,
+        max_tokens: request::token_cap(&prompting.parameters),
         seed: fastrand::u64(..),
         ..EngineSettings::default()
     })

@@ -112,6 +112,15 @@ pub(super) fn parameters(
                 .with_hint("leave it out"),
         );
     }
+    if extra
+        .iter()
+        .any(|(name, value)| name == "n" && value.get() != "1")
+    {
+        return Err(
+            Error::config("--param n cannot be set: only one answer has a place in a row")
+                .with_hint("repeat the items in the input instead"),
+        );
+    }
     Ok(Arc::new(Parameters {
         model: model.to_owned(),
         max_tokens: args
@@ -120,6 +129,17 @@ pub(super) fn parameters(
         temperature: args.temperature.or(run.temperature.map(|t| t.0)),
         extra,
     }))
+}
+
+/// The cap on output tokens that the provider will see: a parameter beats the flag.
+pub(super) fn token_cap(parameters: &Parameters) -> Option<u32> {
+    let by_parameter = parameters
+        .extra
+        .iter()
+        .filter(|(name, _)| matches!(name.as_str(), "max_tokens" | "max_completion_tokens"))
+        .filter_map(|(_, value)| value.get().parse().ok())
+        .max();
+    by_parameter.or(parameters.max_tokens)
 }
 
 /// What makes two runs the same one: what their requests are made of.

@@ -1,5 +1,6 @@
 //! Journal and output of a run: opened before it, put in place after it.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use forebay::error::Error;
@@ -31,6 +32,9 @@ pub(super) enum Output {
     Append(Append),
     Pipe(Pipe),
 }
+
+/// Files that were written, each with what it is.
+pub(super) type Files = Vec<(String, PathBuf)>;
 
 /// How the output ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -104,7 +108,8 @@ impl Stage {
             _ => Output::AtEnd(AtEnd),
         };
         if journal.damaged() > 0 {
-            eprintln!(
+            let _ = writeln!(
+                std::io::stderr(),
                 "warning: {} damaged records in {}: their rows are sent again",
                 journal.damaged(),
                 journal.path().display()
@@ -123,14 +128,21 @@ impl Stage {
         &mut self,
         plan: &Plan,
         summary: &Summary,
-    ) -> Result<Vec<(String, PathBuf)>, Error> {
+    ) -> Result<(Files, Ending), Error> {
+        if plan.output.destination == Destination::StdoutInput {
+            // These rows are nowhere else, so they are printed even when others are pending.
+            let printed = sink::print(&mut self.journal, &mut std::io::stdout().lock());
+            return ending_of(printed).map(|ending| (Vec::new(), ending));
+        }
         if summary.stopped.is_some() {
-            let streamed = matches!(self.sink, Output::Append(_));
+            let streamed =
+                matches!(self.sink, Output::Append(_)) && summary.ok + summary.failed > 0;
             let path = plan.output.path.clone().filter(|_| streamed);
-            return Ok(path
+            let files = path
                 .map(|path| ("output".to_owned(), path))
                 .into_iter()
-                .collect());
+                .collect();
+            return Ok((files, Ending::Written));
         }
         let path = plan.output.path.as_deref();
         let errors = plan.output.errors();
@@ -139,14 +151,10 @@ impl Stage {
             (Destination::FileCompleted, Some(path)) if self.journal.is_outdated() => {
                 Some((path, OutputFormat::JsonLines))
             }
-            (Destination::StdoutInput, _) => {
-                let printed = sink::print(&mut self.journal, &mut std::io::stdout().lock());
-                return ending_of(printed).map(|_| Vec::new());
-            }
             _ => None,
         };
         let Some(path) = path else {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Ending::Written));
         };
         let targets = Targets {
             output,
@@ -159,7 +167,7 @@ impl Stage {
         })?;
         let mut files = vec![("output".to_owned(), path.to_owned())];
         files.extend(assembly.errors.map(|path| ("errors".to_owned(), path)));
-        Ok(files)
+        Ok((files, Ending::Written))
     }
 }
 
@@ -192,6 +200,7 @@ fn open_journal(plan: &Plan, path: PathBuf) -> Result<Result<Journal, String>, E
             "it may be another program's: choose another output, or --fresh to replace it",
         ));
     }
+    refuse_foreign_errors(plan, recorded)?;
     let journal = Journal::open(options(plan, path.clone()))?;
     match finished::check(plan, &journal, output)? {
         finished::State::Unfinished => Ok(Ok(journal)),
@@ -204,6 +213,18 @@ fn open_journal(plan: &Plan, path: PathBuf) -> Result<Result<Journal, String>, E
             };
             Journal::open(fresh).map(Ok)
         }
+    }
+}
+
+/// An errors file without a journal is not this run's, and would be replaced or removed.
+fn refuse_foreign_errors(plan: &Plan, recorded: bool) -> Result<(), Error> {
+    match plan.output.errors().filter(|path| path.exists()) {
+        Some(path) if !recorded && !plan.output.fresh => Err(Error::config(format!(
+            "{} exists already and has no journal",
+            path.display()
+        ))
+        .with_hint("move it away, choose another output, or --fresh to replace it")),
+        _ => Ok(()),
     }
 }
 

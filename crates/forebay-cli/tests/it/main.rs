@@ -1,1 +1,43 @@
-//! stub
+//! The command from the outside: what it is given, prints, writes, sends, and how it ends.
+
+/// Runs the command in a folder of its own and looks at what came of it.
+mod harness;
+
+/// A simulated provider in another process, and its log.
+mod simulator;
+
+/// A server that keeps the requests it gets, byte for byte.
+mod server;
+
+/// Commands that are refused, with everything they say, put down for snapshots.
+mod transcript;
+
+/// `--help` of each command, byte for byte.
+mod help;
+
+/// Input that is missing, damaged or contradictory.
+mod bad_input;
+
+/// Flags, templates, models, keys and configuration that cannot work.
+mod bad_setup;
+
+/// Outputs that must not be touched, or cannot be written.
+mod bad_output;
+
+/// Every form of input becomes the same items.
+mod inputs;
+
+/// Every form of output holds the same rows.
+mod outputs;
+
+/// What a request is made of: templates, parameters, headers, keys, and where each comes from.
+mod requests;
+
+/// Running the same command again sends only what is left.
+mod resume;
+
+/// Signals, readers that go away, and the codes by which a run ends.
+mod stopping;
+
+/// Killed at any moment, no row is lost, doubled or paid for again.
+mod kill;

@@ -103,7 +103,7 @@ impl Announced {
 pub(super) fn unknown(name: &str) -> Error {
     Error::config(format!("cannot tell the format of {name} by its name")).with_hint(
         "known extensions: .txt .text .md .jsonl .ndjson .json .csv .tsv, each also with .gz or \
-         .zst; or name the format with --format text, jsonl or csv",
+         .zst; or name the format with --format txt, jsonl or csv",
     )
 }
 

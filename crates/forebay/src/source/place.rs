@@ -246,7 +246,8 @@ impl Place {
 /// The error for a file that cannot be opened.
 pub(super) fn cannot_open(name: &str, error: &io::Error) -> Error {
     match error.kind() {
-        io::ErrorKind::NotFound => Error::io(format!("{name} does not exist")),
+        io::ErrorKind::NotFound => Error::io(format!("{name} does not exist"))
+            .with_hint("check its name and the folder that you are in"),
         _ => Error::io(format!("cannot open {name}: {error}")),
     }
 }

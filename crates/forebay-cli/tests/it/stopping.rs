@@ -1,0 +1,226 @@
+//! Signals, readers that go away, and the codes by which a run ends.
+
+use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Command, Stdio};
+
+use rustix::process::Signal;
+
+use crate::harness::{Folder, THREE, assert_all_ok, in_input_order, items};
+use crate::kill::done_items;
+use crate::simulator::{Simulator, events};
+
+const ITEMS: usize = 60;
+
+#[test]
+fn a_first_signal_finishes_what_is_in_flight() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 143)] {
+        for order in ["input", "completed"] {
+            let folder = Folder::with("in.txt", items(ITEMS));
+            let mut sim = Simulator::slow("60ms");
+            let arguments = ["in.txt", "-o", "out.jsonl", "--order", order, "-c", "5"];
+            let run = sim.run(&folder, &arguments).start();
+            sim.wait_for_answers(10);
+            run.signal(signal);
+            let ended = run.wait();
+            ended.assert_code(code);
+            let records = sim.records();
+            let sent = events(&records, "request");
+            assert!((10..ITEMS).contains(&sent), "{sent}");
+            assert_eq!(events(&records, "answer"), sent, "all were waited for");
+            assert_eq!(done_items(&folder).len(), sent, "all were kept");
+            match order {
+                "completed" => assert_eq!(folder.rows("out.jsonl").len(), sent),
+                _ => assert!(!folder.has("out.jsonl")),
+            }
+            sim.run(&folder, &arguments).ends(0);
+            assert_all_ok(&in_input_order(folder.rows("out.jsonl")), ITEMS);
+            assert_eq!(sim.prompts().len(), ITEMS, "nothing is sent twice");
+        }
+    }
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    for order in ["input", "completed"] {
+        let folder = Folder::with("in.txt", items(ITEMS));
+        let mut sim = Simulator::start(&["--latency", "0", "--stall", "0.2"]);
+        let arguments = ["in.txt", "-o", "out.jsonl", "--order", order, "-c", "5"];
+        let run = sim.run(&folder, &arguments).start();
+        // Sooner or later five attempts hang, and nothing more is sent.
+        sim.wait_for(|seen| events(seen, "request") == events(seen, "answer") + 5);
+        run.insist(Signal::INT).assert_code(130);
+        let done = done_items(&folder);
+        let before = sim.prompts().len();
+        assert_eq!(before, done.len() + 5);
+        let mut healthy = Simulator::quick();
+        healthy.run(&folder, &arguments).ends(0);
+        assert_all_ok(&in_input_order(folder.rows("out.jsonl")), ITEMS);
+        let later = healthy.prompts();
+        assert_eq!(later.len(), ITEMS - done.len());
+        assert!(done.iter().all(|text| !later.contains(text)));
+    }
+}
+
+#[test]
+fn a_list_of_what_is_in_flight_does_not_end_the_run() {
+    let folder = Folder::with("in.txt", items(20));
+    let mut sim = Simulator::slow("60ms");
+    let run = sim
+        .run(&folder, &["in.txt", "-o", "out.jsonl", "-c", "4"])
+        .start();
+    for n in [4, 8, 12] {
+        sim.wait_for_answers(n);
+        run.signal(Signal::USR1);
+    }
+    run.wait().assert_code(0);
+    assert_all_ok(&folder.rows("out.jsonl"), 20);
+    assert_eq!(sim.prompts().len(), 20);
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_ends_the_run() {
+    let folder = Folder::with("in.txt", items(500));
+    let mut sim = Simulator::slow("5ms");
+    let url = format!("http://127.0.0.1:{}/v1", sim.port());
+    let mut run = Command::new(env!("CARGO_BIN_EXE_forebay"))
+        .args([
+            "run",
+            "in.txt",
+            "-c",
+            "4",
+            "-m",
+            "gpt-4o",
+            "--base-url",
+            &url,
+        ])
+        .env("OPENAI_API_KEY", "any-key")
+        .current_dir(folder.path(""))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = BufReader::new(run.stdout.take().unwrap());
+    let mut first = String::new();
+    stdout.read_line(&mut first).unwrap();
+    serde_json::from_str::<serde_json::Value>(&first).unwrap();
+    drop(stdout);
+    let mut stderr = String::new();
+    let mut pipe = run.stderr.take().unwrap();
+    pipe.read_to_string(&mut stderr).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(141), "{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    assert!(sim.prompts().len() < 500);
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_of_anything_else_is_no_fault() {
+    let folder = Folder::with("in.txt", THREE);
+    for line in [
+        "\"$FOREBAY\" run in.txt -m sim/gpt-4o -q --order input | head -1 >/dev/null",
+        "\"$FOREBAY\" run in.txt -m sim/gpt-4o --dry-run | true",
+        "\"$FOREBAY\" run --help | head -1 >/dev/null",
+    ] {
+        let ended = folder.shell(line).ends(0);
+        assert_eq!(ended.stderr, "", "{line}");
+    }
+}
+
+#[test]
+fn a_refused_key_stops_the_run_and_shows_nowhere() {
+    const KEY: &str = "sk-recognise-me-71c0ffee";
+    for order in ["input", "completed"] {
+        let folder = Folder::with("in.txt", items(ITEMS));
+        let mut sim = Simulator::start(&["--latency", "0", "--key", "other"]);
+        let arguments = ["in.txt", "-o", "out.jsonl", "--order", order, "-c", "5"];
+        let ended = sim
+            .run(&folder, &arguments)
+            .env("OPENAI_API_KEY", KEY)
+            .ends(4);
+        ended.keeps_quiet_about("71c0ffee");
+        for name in folder.names() {
+            let text = folder.read(&name);
+            assert!(!text.contains("71c0ffee"), "{name}: {text}");
+        }
+        // A few refusals in a row are proof enough: no item is burnt, and none has failed.
+        let records = sim.records();
+        assert!(events(&records, "request") <= 10);
+        assert!(
+            records
+                .iter()
+                .all(|r| r.status.is_none_or(|status| status == 401))
+        );
+        assert!(done_items(&folder).is_empty());
+        let again = sim.run(&folder, &arguments).env("OPENAI_API_KEY", "other");
+        again.ends(0);
+        assert_all_ok(&in_input_order(folder.rows("out.jsonl")), ITEMS);
+    }
+}
+
+#[test]
+fn a_cap_on_cost_stops_the_run() {
+    let folder = Folder::with("in.txt", items(ITEMS));
+    let mut sim = Simulator::quick();
+    // One answer of at most 100 tokens costs at most 0.00006 dollars and some input.
+    let arguments = ["in.txt", "-o", "out.jsonl", "--max-tokens", "100", "-q"];
+    let capped = [&arguments[..], &["--max-cost", "0.001"]].concat();
+    sim.run(&folder, &capped).ends(4);
+    let sent = sim.prompts().len();
+    assert!((1..ITEMS).contains(&sent), "{sent}");
+    assert_eq!(done_items(&folder).len(), sent);
+    sim.run(&folder, &arguments).ends(0);
+    assert_all_ok(&folder.rows("out.jsonl"), ITEMS);
+    assert_eq!(sim.prompts().len(), ITEMS);
+}
+
+#[test]
+fn a_misbehaving_server_costs_retries_and_no_rows() {
+    let folder = Folder::with("in.txt", items(40));
+    let mut sim = Simulator::start(&[
+        "--latency",
+        "0",
+        "--error",
+        "503=0.1",
+        "--error",
+        "500=0.1",
+        "--reset",
+        "0.1",
+        "--cut",
+        "0.1",
+    ]);
+    let arguments = ["in.txt", "-o", "out.jsonl", "-q", "--max-attempts", "1000"];
+    sim.run(&folder, &arguments).ends(0);
+    assert_all_ok(&folder.rows("out.jsonl"), 40);
+    let mut counts = HashMap::new();
+    for prompt in sim.prompts() {
+        *counts.entry(prompt).or_insert(0) += 1;
+    }
+    assert_eq!(counts.len(), 40);
+    assert!(counts.values().any(|n| *n > 1));
+}
+
+#[test]
+fn a_server_that_is_not_there_stops_the_run_early() {
+    // A port that was free a moment ago.
+    let port = {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    let folder = Folder::with("in.txt", THREE);
+    let url = format!("http://127.0.0.1:{port}/v1");
+    let run = folder
+        .forebay(&[
+            "run",
+            "in.txt",
+            "-o",
+            "out.jsonl",
+            "-m",
+            "gpt-4o",
+            "--base-url",
+            &url,
+        ])
+        .env("OPENAI_API_KEY", "any-key");
+    let ended = run.ends(4);
+    ended.keeps_quiet_about("any-key");
+    assert!(done_items(&folder).is_empty());
+}
