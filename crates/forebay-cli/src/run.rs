@@ -115,6 +115,11 @@ fn perform(
         items: stats.snapshot().items,
     };
     say.line(summary::text(&closing).trim_end());
+    if args.quiet
+        && let Some(line) = summary::stop_line(&summary)
+    {
+        let _ = writeln!(std::io::stderr(), "error: {line}");
+    }
     if let Some(path) = &args.summary_json {
         std::fs::write(path, summary::json(&closing))
             .map_err(|error| Error::io(format!("cannot write {}: {error}", path.display())))?;

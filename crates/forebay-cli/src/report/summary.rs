@@ -110,6 +110,19 @@ pub(crate) fn stop_words(reason: &StopReason) -> String {
     }
 }
 
+/// One line about an early stop that the user did not order, for runs that show nothing else.
+pub(crate) fn stop_line(summary: &Summary) -> Option<String> {
+    let reason = summary.stopped.as_ref()?;
+    let because = match reason {
+        StopReason::Interrupted | StopReason::OutputClosed => return None,
+        StopReason::Io { message } => Some(message.clone()),
+        _ => summary.stop_example.as_ref().map(what_happened),
+    };
+    let words = stop_words(reason);
+    let line = because.map_or(words.clone(), |because| format!("{words}: {because}"));
+    Some(format!("the run stopped: {}", one_line(&line)))
+}
+
 /// What to do about it.
 fn stop_hint(reason: &StopReason) -> Option<String> {
     let hint = match reason {

@@ -224,3 +224,58 @@ fn a_server_that_is_not_there_stops_the_run_early() {
     ended.keeps_quiet_about("any-key");
     assert!(done_items(&folder).is_empty());
 }
+
+/// Rows for standard output are in no file, so a stop must not swallow them.
+#[test]
+fn a_stopped_run_prints_the_rows_that_it_has_in_input_order() {
+    let folder = Folder::with("in.txt", items(ITEMS));
+    let mut sim = Simulator::quick();
+    let arguments = ["in.txt", "--order", "input", "--max-tokens", "100", "-q"];
+    let capped = [&arguments[..], &["--max-cost", "0.001"]].concat();
+    let ended = sim.run(&folder, &capped).ends(4);
+    let rows = ended.rows();
+    assert_eq!(rows.len(), sim.prompts().len());
+    assert_eq!(rows, in_input_order(rows.clone()));
+}
+
+/// A parameter that lets answers be longer than the flag says must not break the cap.
+#[test]
+fn a_cap_on_cost_counts_with_the_parameters() {
+    let folder = Folder::with("in.txt", items(ITEMS));
+    let mut sim = Simulator::quick();
+    // One answer of 4,000 tokens of gpt-4o-mini costs up to 0.0024 dollars.
+    let arguments = [
+        "in.txt",
+        "-o",
+        "out.jsonl",
+        "-q",
+        "--max-tokens",
+        "1",
+        "--param",
+        "max_tokens=4000",
+        "--max-cost",
+        "0.002",
+    ];
+    sim.run(&folder, &arguments).ends(4);
+    assert!(sim.prompts().is_empty());
+    let several = ["in.txt", "-o", "out.jsonl", "-q", "--param", "n=2"];
+    sim.run(&folder, &several)
+        .ends(2)
+        .says(&["--param n", "one answer"]);
+}
+
+/// A limit on the size of files is a full disk, not the end of the process.
+#[test]
+fn a_file_size_limit_is_told_and_nothing_is_lost() {
+    let folder = Folder::with("in.txt", items(ITEMS));
+    let sim = Simulator::quick();
+    let arguments = ["in.txt", "-o", "out.jsonl", "-q"];
+    let port = sim.port();
+    let line = format!(
+        "ulimit -f 4; exec \"$FOREBAY\" run in.txt -o out.jsonl -q -m gpt-4o-mini --provider openai \
+         --base-url http://127.0.0.1:{port}/v1"
+    );
+    folder.shell(&line).ends(3).says(&["cannot write"]);
+    sim.run(&folder, &arguments).ends(0);
+    assert_all_ok(&folder.rows("out.jsonl"), ITEMS);
+}

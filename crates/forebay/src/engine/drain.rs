@@ -211,8 +211,11 @@ impl Dispatcher<'_> {
         let mut tries = 0;
         while let Err(error) = self.output.close().await {
             tries += 1;
-            let final_fault = self.output.is_lost() || error.kind() == ErrorKind::BrokenPipe;
-            if tries >= LAST_WRITES || final_fault {
+            let may_pass = matches!(
+                error.kind(),
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+            );
+            if tries >= LAST_WRITES || self.output.is_lost() || !may_pass {
                 self.summary.stopped = Some(write_error(&error));
                 self.count_unwritten_as_pending();
                 break;
