@@ -11,25 +11,31 @@
 //! [`Durability::Process`] they survive a kill of the process from then on. With
 //! [`Durability::Fsync`] the engine also syncs the file and lets rows out only after that.
 
+mod entry;
+mod file;
 mod key_table;
 mod offsets;
 mod read;
 mod record;
+mod settings;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub use entry::{Bill, Done, KeptItem};
+pub use file::parent_of;
 pub use key_table::{Entry, INDEXES, KeyTable};
 pub use offsets::Offsets;
 pub use read::{Extent, History, Lookup, Totals, for_each};
 pub use record::{Key, Line, Record};
+pub use settings::Settings;
 
 use crate::error::Error;
 use crate::money::Usd;
-use crate::outcome::{FailureKind, Usage};
+use crate::outcome::FailureKind;
+use file::{io_error, lock, open_private};
 
 /// What a finished row has to survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,11 +45,6 @@ pub enum Durability {
     /// A power cut too.
     Fsync,
 }
-
-/// The settings that make two runs the same one, as names and values.
-///
-/// Long or private values (prompts) are given as hashes.
-pub type Settings = Vec<(String, String)>;
 
 /// How a journal is opened.
 #[derive(Debug, Clone)]
@@ -58,83 +59,6 @@ pub struct OpenOptionsForRun {
     pub retry_failed: bool,
     /// Whether rows must survive a power cut.
     pub durability: Durability,
-}
-
-/// A finished row, to be recorded.
-#[derive(Debug)]
-pub struct Done<'a> {
-    /// The row's key.
-    pub key: Key,
-    /// The item's index.
-    pub index: u64,
-    /// The item's own key.
-    pub custom_id: Option<&'a str>,
-    /// Hash of the input fields.
-    pub fields: u32,
-    /// The failure's kind, if the item failed.
-    pub failure: Option<FailureKind>,
-    /// What the last attempt is on the bill for.
-    pub bill: Bill,
-    /// The kind of the failure that this row replaces.
-    pub was: Option<&'a str>,
-    /// The row's body.
-    pub body: &'a [u8],
-}
-
-/// What an attempt is on the bill for, as far as it is known.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Bill {
-    /// Tokens that were billed.
-    pub usage: Option<Usage>,
-    /// What they cost.
-    pub cost: Option<Usd>,
-    /// Whether the attempt may have been billed without an answer.
-    pub maybe: bool,
-    /// The most that the attempt can have cost, when the run has a cap.
-    pub worst: Option<Usd>,
-}
-
-impl Bill {
-    fn write<'a>(&self, mut line: Line<'a>) -> Line<'a> {
-        if let Some(usage) = &self.usage {
-            let Usage {
-                input_tokens,
-                output_tokens,
-                cached_input_tokens,
-                reasoning_tokens,
-                ..
-            } = usage;
-            line = line.plain(
-                "u",
-                format_args!(
-                    "[{input_tokens},{output_tokens},{cached_input_tokens},{reasoning_tokens}]"
-                ),
-            );
-            if let Some(cost) = self.cost {
-                line = line.plain("c", cost.picos());
-            }
-        }
-        if self.maybe {
-            line = line.plain("billed", true);
-            if let (None, Some(worst)) = (&self.usage, self.worst) {
-                line = line.plain("w", worst.picos());
-            }
-        }
-        line
-    }
-}
-
-/// The item that an earlier row is kept for.
-#[derive(Debug, Clone, Copy)]
-pub struct KeptItem<'a> {
-    /// The item's index now.
-    pub index: u64,
-    /// The item's own key.
-    pub custom_id: Option<&'a str>,
-    /// Its input fields as JSON members.
-    pub fields: &'a str,
-    /// Hash of its input fields.
-    pub fields_hash: u32,
 }
 
 /// An open journal with the exclusive right to write it.
@@ -187,7 +111,7 @@ impl Journal {
     /// When the file cannot be used, belongs to another run, or another process holds it.
     pub fn open(options: OpenOptionsForRun) -> Result<Journal, Error> {
         let path = &options.path;
-        let file = open_private(path, true).map_err(|error| io_error(path, "open", &error))?;
+        let file = open_private(path).map_err(|error| io_error(path, "open", &error))?;
         lock(&file, path)?;
         let directory = parent_of(path);
         let mut journal = Journal {
@@ -245,7 +169,7 @@ impl Journal {
         .map_err(failed)?;
         self.history.close_session();
         if let Some(earlier) = &self.history.settings {
-            let differing = differences(earlier, settings);
+            let differing = settings::differences(earlier, settings);
             if !differing.is_empty() {
                 return Err(Error::config(format!(
                     "{} belongs to another run: {}",
@@ -288,7 +212,7 @@ impl Journal {
 
     /// Begins a session.
     pub fn begin(&mut self, settings: &Settings) {
-        let json = settings_json(settings);
+        let json = settings::to_json(settings);
         self.line("run")
             .plain("v", 1)
             .json("data", json.as_bytes())
@@ -540,7 +464,7 @@ impl Journal {
     pub fn finish(mut self, settings: &Settings, data: &str) -> io::Result<()> {
         self.flush()?;
         let mut bytes = Vec::new();
-        let json = settings_json(settings);
+        let json = settings::to_json(settings);
         Line::new(&mut bytes, "run")
             .plain("at", &self.now)
             .plain("v", 1)
@@ -556,84 +480,6 @@ impl Journal {
         small.persist(&self.path)?;
         Ok(())
     }
-}
-
-/// Opens a file that only its owner may read, without following a link.
-///
-/// # Errors
-/// When it cannot be opened.
-pub fn open_private(path: &Path, keep: bool) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).create(true).mode(0o600);
-    options.custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
-    if keep {
-        options.append(true);
-    } else {
-        options.write(true).truncate(true);
-    }
-    options.open(path)
-}
-
-/// The folder of a file; `.` for a bare name.
-pub fn parent_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
-fn lock(file: &File, path: &Path) -> Result<(), Error> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(std::fs::TryLockError::WouldBlock) => Err(Error::io(format!(
-            "{} is in use by another process",
-            path.display()
-        ))
-        .with_hint("wait for that run to end, or choose another output")),
-        Err(std::fs::TryLockError::Error(error)) => Err(io_error(path, "lock", &error)),
-    }
-}
-
-fn io_error(path: &Path, verb: &str, error: &io::Error) -> Error {
-    Error::io(format!("cannot {verb} {}: {error}", path.display()))
-}
-
-fn settings_json(settings: &Settings) -> String {
-    let mut out = vec![b'{'];
-    for (n, (name, value)) in settings.iter().enumerate() {
-        if n > 0 {
-            out.push(b',');
-        }
-        crate::fields::push_json_str(&mut out, name);
-        out.push(b':');
-        crate::fields::push_json_str(&mut out, value);
-    }
-    out.push(b'}');
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-/// Names the settings that differ, with their values unless those are hashes.
-fn differences(earlier: &str, settings: &Settings) -> Vec<String> {
-    let members = crate::fields::members(earlier).unwrap_or_default();
-    let earlier_of = |name: &str| {
-        members
-            .iter()
-            .find(|(known, _)| known == name)
-            .and_then(|(_, value)| crate::fields::as_str(value))
-    };
-    settings
-        .iter()
-        .filter_map(|(name, value)| {
-            let was = earlier_of(name).unwrap_or_default();
-            if was == *value {
-                None
-            } else if value.starts_with("hash:") || was.starts_with("hash:") {
-                Some(format!("{name} differs"))
-            } else {
-                Some(format!("{name} was {was:?} and is now {value:?}"))
-            }
-        })
-        .collect()
 }
 
 /// The body of a row with other input fields in front of its own members.

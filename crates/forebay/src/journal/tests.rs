@@ -1,6 +1,7 @@
 //! Journals across sessions, torn ends, and other people's files.
 
 use super::*;
+use crate::outcome::Usage;
 
 fn settings(model: &str) -> Settings {
     vec![

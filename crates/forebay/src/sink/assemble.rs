@@ -7,38 +7,12 @@ use std::path::{Path, PathBuf};
 use super::OutputFormat;
 use super::csv::Csv;
 use super::json::{JsonArray, JsonLines};
+use super::writer::RowWriter;
 use crate::journal::{Entry, Journal, KeyTable, for_each, parent_of};
 use crate::outcome::FailureKind;
 
 /// Bytes written at once.
 const BUFFER: usize = 1 << 20;
-
-/// Writes rows in one format.
-pub(super) trait RowWriter {
-    /// Whether all rows must be seen once before the first is written.
-    fn wants_first_pass(&self) -> bool {
-        false
-    }
-
-    /// Sees a row.
-    fn first_pass(&mut self, _body: &str) -> io::Result<()> {
-        Ok(())
-    }
-
-    /// Writes a row.
-    fn row(
-        &mut self,
-        out: &mut dyn Write,
-        custom_id: Option<&str>,
-        index: u64,
-        body: &str,
-    ) -> io::Result<()>;
-
-    /// Writes what comes after the last row.
-    fn end(&mut self, _out: &mut dyn Write) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// What was put together.
 #[derive(Debug, Clone, Default)]

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use super::assemble::RowWriter;
+use super::writer::RowWriter;
 use crate::fields::{Member, as_str, members};
 use crate::item::item_id;
 use crate::row::{ERROR_PARTS, ROW_MEMBERS, USAGE_PARTS};

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::assemble::RowWriter;
+use super::writer::RowWriter;
 use crate::row::write_row;
 
 /// One JSON object a line.

@@ -10,6 +10,7 @@ mod assemble;
 mod csv;
 mod json;
 mod pipe;
+mod writer;
 
 use std::io;
 use std::path::Path;

@@ -1,0 +1,82 @@
+//! What is told to a journal: finished rows, bills, items whose rows are kept.
+
+use super::record::{Key, Line};
+use crate::money::Usd;
+use crate::outcome::{FailureKind, Usage};
+
+/// A finished row, to be recorded.
+#[derive(Debug)]
+pub struct Done<'a> {
+    /// The row's key.
+    pub key: Key,
+    /// The item's index.
+    pub index: u64,
+    /// The item's own key.
+    pub custom_id: Option<&'a str>,
+    /// Hash of the input fields.
+    pub fields: u32,
+    /// The failure's kind, if the item failed.
+    pub failure: Option<FailureKind>,
+    /// What the last attempt is on the bill for.
+    pub bill: Bill,
+    /// The kind of the failure that this row replaces.
+    pub was: Option<&'a str>,
+    /// The row's body.
+    pub body: &'a [u8],
+}
+
+/// What an attempt is on the bill for, as far as it is known.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Bill {
+    /// Tokens that were billed.
+    pub usage: Option<Usage>,
+    /// What they cost.
+    pub cost: Option<Usd>,
+    /// Whether the attempt may have been billed without an answer.
+    pub maybe: bool,
+    /// The most that the attempt can have cost, when the run has a cap.
+    pub worst: Option<Usd>,
+}
+
+impl Bill {
+    pub(super) fn write<'a>(&self, mut line: Line<'a>) -> Line<'a> {
+        if let Some(usage) = &self.usage {
+            let Usage {
+                input_tokens,
+                output_tokens,
+                cached_input_tokens,
+                reasoning_tokens,
+                ..
+            } = usage;
+            line = line.plain(
+                "u",
+                format_args!(
+                    "[{input_tokens},{output_tokens},{cached_input_tokens},{reasoning_tokens}]"
+                ),
+            );
+            if let Some(cost) = self.cost {
+                line = line.plain("c", cost.picos());
+            }
+        }
+        if self.maybe {
+            line = line.plain("billed", true);
+            if let (None, Some(worst)) = (&self.usage, self.worst) {
+                line = line.plain("w", worst.picos());
+            }
+        }
+        line
+    }
+}
+
+/// The item that an earlier row is kept for.
+#[derive(Debug, Clone, Copy)]
+pub struct KeptItem<'a> {
+    /// The item's index now.
+    pub index: u64,
+    /// The item's own key.
+    pub custom_id: Option<&'a str>,
+    /// Its input fields as JSON members.
+    pub fields: &'a str,
+    /// Hash of its input fields.
+    pub fields_hash: u32,
+}
