@@ -42,7 +42,7 @@ impl Concurrency {
 pub struct Timeouts {
     /// Name resolution, TCP and TLS together. Default 10 s.
     pub connect: Duration,
-    /// From the request's last byte to the answer's first. Default 600 s.
+    /// From the start of sending to the first byte of the answer. Default 600 s.
     pub first_byte: Duration,
     /// Between two reads of the answer. Default 120 s.
     pub idle: Duration,

@@ -209,16 +209,15 @@ fn key(
             Some(env_vars::ANTHROPIC_AUTH_TOKEN),
         ),
     };
-    // A key named beside a base URL in the file belongs to that URL, and the environment's key
-    // must not be sent there.
-    let beside_url = entry.is_some_and(|entry| {
-        let has_key = entry.api_key_env.is_some() || entry.api_key_file.is_some();
-        let own_url = entry
-            .base_url
-            .as_deref()
-            .and_then(|url| BaseUrl::parse(url).ok());
-        has_key && own_url.as_ref() == Some(base_url)
-    });
+    // A key that the file names beside a base URL belongs to that URL: it is sent nowhere else,
+    // and no other key is sent there.
+    let own_url = entry.and_then(|entry| entry.base_url.as_deref());
+    let is_own_url =
+        own_url.is_some_and(|url| BaseUrl::parse(url).is_ok_and(|url| url == *base_url));
+    let entry = entry.filter(|_| own_url.is_none() || is_own_url);
+    let has_key =
+        entry.is_some_and(|entry| entry.api_key_env.is_some() || entry.api_key_file.is_some());
+    let beside_url = is_own_url && has_key;
     if !is_named && !beside_url {
         if env_vars::read(own).is_some() {
             return from_variable(own).map(Some);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use forebay::event::{StopReason, Summary};
 use forebay::journal::Totals;
 use forebay::money::Usd;
+use forebay::outcome::Failure;
 
 use super::tally::Tally;
 use super::{Block, ClosingJson, RunTotals, WIDTH, one_line, units, what_happened};
@@ -98,7 +99,7 @@ pub(crate) fn stop_words(reason: &StopReason) -> String {
         StopReason::NotFound => "the model or path does not exist".into(),
         StopReason::SameFailure => "the first items all failed in the same way".into(),
         StopReason::Cost => "the cap on cost is reached".into(),
-        StopReason::Outage => "the endpoint was down for too long".into(),
+        StopReason::Outage => "the endpoint cannot be reached, or was down for too long".into(),
         StopReason::RateLimited { wait } => {
             let wait = units::duration(*wait);
             format!("a rate limit asks for a long wait, about {wait}")
@@ -124,8 +125,15 @@ pub(crate) fn stop_line(summary: &Summary) -> Option<String> {
 }
 
 /// What to do about it.
-fn stop_hint(reason: &StopReason) -> Option<String> {
+fn stop_hint(reason: &StopReason, example: Option<&Failure>) -> Option<String> {
+    let code = example.and_then(|failure| failure.provider_code.as_deref());
     let hint = match reason {
+        StopReason::Outage if code == Some("dns") => {
+            "check the host of the base URL (--base-url) and the network"
+        }
+        StopReason::Outage if code == Some("certificate") => {
+            "check the base URL; SSL_CERT_FILE names further certificate authorities"
+        }
         StopReason::Auth => {
             "check the API key: its environment variable, --api-key-env or --api-key-file"
         }
@@ -203,7 +211,7 @@ fn headline(closing: &Closing<'_>) -> Block {
     if let Some(example) = example {
         block.clipped("because", &one_line(&example));
     }
-    if let Some(hint) = stop_hint(reason) {
+    if let Some(hint) = stop_hint(reason, s.stop_example.as_ref()) {
         block.line("hint", &hint);
     }
     block.line("done", &format!("{done}{pace}"));

@@ -20,6 +20,8 @@ pub struct Pipe {
     sender: Option<mpsc::Sender<Vec<u8>>>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<io::Result<()>>>,
+    /// Why the thread ended, once a flush has told it.
+    failed: Option<(io::ErrorKind, String)>,
     last_seen: usize,
 }
 
@@ -54,6 +56,7 @@ impl Pipe {
             sender: Some(sender),
             shared,
             thread: Some(thread),
+            failed: None,
             last_seen: 0,
         })
     }
@@ -61,11 +64,32 @@ impl Pipe {
     /// Waits until everything is written.
     ///
     /// # Errors
-    /// When it could not be.
+    /// When it could not be, and no flush has told so; a reader who went away is told again.
     pub fn finish(mut self) -> io::Result<()> {
+        let told = self.failed.is_some();
         let flushed = self.flush();
         self.sender = None;
-        self.join().and(flushed)
+        match &self.failed {
+            None => self.join(),
+            Some((kind, _)) if told && *kind != io::ErrorKind::BrokenPipe => Ok(()),
+            Some(_) => flushed.and(Err(io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+
+    /// The error that ended the thread; the same one for each later flush.
+    fn why_ended(&mut self) -> io::Error {
+        if self.failed.is_none() {
+            let error = match self.join() {
+                Ok(()) => io::ErrorKind::BrokenPipe.into(),
+                Err(error) => error,
+            };
+            self.failed = Some((error.kind(), error.to_string()));
+        }
+        match &self.failed {
+            Some((io::ErrorKind::BrokenPipe, _)) | None => io::ErrorKind::BrokenPipe.into(),
+            // Waiting does not bring the thread back, so the kind that could pass is left out.
+            Some((_, message)) => io::Error::other(message.clone()),
+        }
     }
 
     fn join(&mut self) -> io::Result<()> {
@@ -94,14 +118,9 @@ impl Sink for Pipe {
         self.shared
             .backlog
             .fetch_add(bytes.len(), Ordering::Relaxed);
-        let sent = self.sender.as_ref().map(|sender| sender.send(bytes));
-        match sent {
+        match self.sender.as_ref().map(|sender| sender.send(bytes)) {
             Some(Ok(())) => Ok(()),
-            // The thread has ended: its error says why.
-            _ => match self.join() {
-                Ok(()) => Err(io::ErrorKind::BrokenPipe.into()),
-                Err(error) => Err(error),
-            },
+            _ => Err(self.why_ended()),
         }
     }
 
