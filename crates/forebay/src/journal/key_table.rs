@@ -13,8 +13,8 @@ use super::record::Key;
 
 /// Slots of a new table; a power of two.
 const FIRST_SLOTS: u64 = 1 << 10;
-/// Slots kept in memory at the most (8 MiB).
-const MEMORY_SLOTS: u64 = 1 << 18;
+/// Slots kept in memory at the most (32 MiB).
+const MEMORY_SLOTS: u64 = 1 << 20;
 /// Bytes of a slot: key, offset, fields hash, flags.
 const SLOT: usize = 32;
 /// Slots read at once from a file.
@@ -58,6 +58,17 @@ enum Slots {
     File(File),
 }
 
+impl Slots {
+    fn empty(capacity: u64, memory_slots: u64, directory: &Path) -> io::Result<Slots> {
+        if capacity <= memory_slots {
+            return Ok(Slots::Memory(vec![Slot::default(); capacity as usize]));
+        }
+        let file = tempfile::tempfile_in(directory)?;
+        file.set_len(capacity * SLOT as u64)?;
+        Ok(Slots::File(file))
+    }
+}
+
 /// A multimap from keys to entries, each of which can be taken once.
 #[derive(Debug)]
 pub struct KeyTable {
@@ -65,6 +76,8 @@ pub struct KeyTable {
     capacity: u64,
     len: u64,
     taken: u64,
+    /// Slots kept in memory at the most; only tests choose fewer.
+    memory_slots: u64,
     directory: PathBuf,
 }
 
@@ -76,8 +89,22 @@ impl KeyTable {
             capacity: FIRST_SLOTS,
             len: 0,
             taken: 0,
+            memory_slots: MEMORY_SLOTS,
             directory: directory.to_owned(),
         }
+    }
+
+    /// An empty table with room for about this many entries, so that it seldom has to grow.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be made.
+    pub fn with_room_for(directory: &Path, entries: u64) -> io::Result<KeyTable> {
+        let capacity = (entries + entries / 2).next_power_of_two().max(FIRST_SLOTS);
+        Ok(KeyTable {
+            slots: Slots::empty(capacity, MEMORY_SLOTS, directory)?,
+            capacity,
+            ..KeyTable::new(directory)
+        })
     }
 
     /// Entries put in.
@@ -218,13 +245,7 @@ impl KeyTable {
 
     fn grow(&mut self) -> io::Result<()> {
         let capacity = self.capacity * 2;
-        let slots = if capacity <= MEMORY_SLOTS {
-            Slots::Memory(vec![Slot::default(); capacity as usize])
-        } else {
-            let file = tempfile::tempfile_in(&self.directory)?;
-            file.set_len(capacity * SLOT as u64)?;
-            Slots::File(file)
-        };
+        let slots = Slots::empty(capacity, self.memory_slots, &self.directory)?;
         let old = std::mem::replace(&mut self.slots, slots);
         let old_capacity = std::mem::replace(&mut self.capacity, capacity);
         match old {
@@ -327,9 +348,10 @@ mod tests {
     fn a_table_larger_than_memory_works_the_same() {
         let directory = tempfile::tempdir().unwrap();
         let mut table = KeyTable::new(directory.path());
+        table.memory_slots = 1 << 12;
         // Keys with equal low bits collide on purpose.
         let key = |n: u64| u128::from(n % 1_000) | u128::from(n) << 64;
-        let n = MEMORY_SLOTS;
+        let n: u64 = 1 << 15;
         for i in 0..n {
             let spread = u128::from(xxhash_rust::xxh3::xxh3_64(&i.to_le_bytes()));
             let key = if i < 2_000 { key(i) } else { spread | 1 << 100 };

@@ -46,6 +46,9 @@ pub enum Durability {
     Fsync,
 }
 
+/// The fewest bytes that the records of one row take up, roughly: `sent` and a short `done`.
+const BYTES_PER_ROW: u64 = 400;
+
 /// How a journal is opened.
 #[derive(Debug, Clone)]
 pub struct OpenOptionsForRun {
@@ -143,6 +146,9 @@ impl Journal {
     fn read_past(&mut self, file: &File, settings: &Settings) -> Result<(), Error> {
         let path = self.path.clone();
         let failed = |error: io::Error| io_error(&path, "read", &error);
+        let bytes = file.metadata().map_err(failed)?.len();
+        self.past =
+            KeyTable::with_room_for(&parent_of(&path), bytes / BYTES_PER_ROW).map_err(failed)?;
         let (history, past, now) = (&mut self.history, &mut self.past, now_s());
         let extent = read::for_each(file, |offset, record| {
             history.note(record, now);
