@@ -12,7 +12,7 @@ use forebay::config::Limits;
 use forebay::endpoint::{Provider, TokenField};
 use forebay::error::Error;
 use forebay::money::Usd;
-use forebay::price::Price;
+use forebay::price::{Price, PriceTable};
 use serde::Deserialize;
 
 use crate::env_vars;
@@ -280,8 +280,17 @@ impl ConfigFile {
         Ok(config)
     }
 
+    /// The built-in prices, with those of the file in their place.
+    pub(crate) fn price_table(&self) -> PriceTable {
+        let mut table = PriceTable::embedded();
+        for (model, price) in self.prices() {
+            table.set(model, price);
+        }
+        table
+    }
+
     /// The prices of the file, by model.
-    pub(crate) fn prices(&self) -> impl Iterator<Item = (&str, Price)> {
+    fn prices(&self) -> impl Iterator<Item = (&str, Price)> {
         self.prices.iter().map(|(model, entry)| {
             // The numbers were checked to be finite and small when they were read.
             let usd = |n: NotNegative| Usd::from_dollars(n.0 / PRICE_UNIT).unwrap_or_default();

@@ -19,7 +19,6 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use forebay::error::{Error, ErrorKind};
-use forebay::price::PriceTable;
 
 use args::{Cli, Command, PricesArgs};
 use config_file::ConfigFile;
@@ -51,11 +50,7 @@ fn main() -> ExitCode {
 
 fn prices(args: &PricesArgs) -> Result<String, Error> {
     let config = ConfigFile::find(args.config.as_deref())?;
-    let mut table = PriceTable::embedded();
-    for (model, price) in config.prices() {
-        table.set(model, price);
-    }
-    prices::prices(&table, args.pattern.as_deref(), args.json)
+    prices::prices(&config.price_table(), args.pattern.as_deref(), args.json)
 }
 
 /// Prints to standard output; a reader who has seen enough is no fault.

@@ -13,7 +13,7 @@ use forebay::config::{Concurrency, EngineSettings, Limits, RetrySettings, Timeou
 use forebay::endpoint::Endpoint;
 use forebay::error::Error;
 use forebay::journal::{Durability, Settings};
-use forebay::price::{ModelInfo, PriceTable};
+use forebay::price::ModelInfo;
 use forebay::source::{InputSpec, Prompting};
 
 pub(crate) use endpoint::Server;
@@ -47,16 +47,13 @@ impl Plan {
         let route = endpoint::route(args, &config)?;
         let server = endpoint::server(args, &config, &route)?;
         let entry = server.entry(&config);
-        let mut table = PriceTable::embedded();
-        for (model, price) in config.prices() {
-            table.set(model, price);
-        }
+        let table = config.price_table();
         let model = table.find(server.price_name(), &route.model);
         let prompting = Prompting {
             parameters: request::parameters(args, &config.run, &route.model)?,
             ..prompting
         };
-        let settings = settings(args, &config, entry, &prompting)?;
+        let settings = settings(args, &config, entry, &prompting);
         if settings.max_cost.is_some() {
             check_cap(model.as_ref(), &route.model, settings.max_tokens)?;
         }
@@ -107,7 +104,7 @@ fn settings(
     config: &ConfigFile,
     endpoint: Option<&EndpointEntry>,
     prompting: &Prompting,
-) -> Result<EngineSettings, Error> {
+) -> EngineSettings {
     let run = &config.run;
     let concurrency = args
         .concurrency
@@ -117,7 +114,7 @@ fn settings(
     let seconds = |flag: Option<Duration>, file: Option<Seconds>| flag.or(file.map(|s| s.0));
     let timeouts = Timeouts::default();
     let retry = RetrySettings::default();
-    Ok(EngineSettings {
+    EngineSettings {
         concurrency: concurrency.map_or(Concurrency::DEFAULT, Concurrency::Fixed),
         limits: limits(args, config, endpoint),
         timeouts: Timeouts {
@@ -141,7 +138,7 @@ fn settings(
         max_tokens: request::token_cap(&prompting.parameters),
         seed: fastrand::u64(..),
         ..EngineSettings::default()
-    })
+    }
 }
 
 fn limits(args: &RunArgs, config: &ConfigFile, endpoint: Option<&EndpointEntry>) -> Limits {

@@ -58,12 +58,8 @@ pub(super) fn prompting(args: &RunArgs, run: &RunDefaults) -> Result<Prompting, 
         prompt,
         system,
         id_field: args.id_field.clone().or_else(|| run.id_field.clone()),
-        parameters: Arc::new(Parameters {
-            max_tokens: args
-                .max_tokens
-                .or(run.max_tokens.map(std::num::NonZeroU32::get)),
-            ..Parameters::default()
-        }),
+        // They need the model's name, which is resolved later.
+        parameters: Arc::default(),
     })
 }
 

@@ -81,12 +81,11 @@ impl Stage {
     pub(super) fn open(plan: &Plan) -> Result<Opened, Error> {
         let mut folder = None;
         let mut journal = match (&plan.output.destination, plan.output.journal()) {
-            (Destination::StdoutCompleted, _) | (_, None) if !spools(plan) => Journal::none(),
             (_, Some(path)) => match open_journal(plan, path)? {
                 Ok(journal) => journal,
                 Err(line) => return Ok(Opened::Complete(line)),
             },
-            (_, None) => {
+            (Destination::StdoutInput, None) => {
                 let made = tempfile::tempdir().map_err(|error| {
                     Error::io(format!("cannot make a temporary folder: {error}"))
                 })?;
@@ -94,6 +93,7 @@ impl Stage {
                 folder = Some(made);
                 Journal::open(options(plan, path))?
             }
+            (_, None) => Journal::none(),
         };
         let sink = match (&plan.output.destination, &plan.output.path) {
             (Destination::StdoutCompleted, _) => {
@@ -169,11 +169,6 @@ impl Stage {
         files.extend(assembly.errors.map(|path| ("errors".to_owned(), path)));
         Ok((files, Ending::Written))
     }
-}
-
-/// Whether rows for standard output wait in a temporary journal.
-fn spools(plan: &Plan) -> bool {
-    plan.output.destination == Destination::StdoutInput
 }
 
 fn options(plan: &Plan, path: PathBuf) -> OpenOptionsForRun {

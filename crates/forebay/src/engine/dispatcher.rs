@@ -115,34 +115,34 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// Takes a chunk of input, or its end.
-    pub(super) fn on_input(&mut self, now: Duration, chunk: Option<Chunk>) {
+    pub(super) fn on_input(&mut self, chunk: Option<Chunk>) {
         match chunk {
             None => self.summary.input_ended = true,
             Some(Err(error)) => {
                 let message = error.to_string();
-                self.stop(now, StopReason::Io { message }, None);
+                self.stop(StopReason::Io { message }, None);
             }
             Some(Ok(items)) => {
                 for item in items {
-                    self.accept(now, item);
+                    self.accept(item);
                 }
             }
         }
     }
 
-    fn accept(&mut self, now: Duration, mut item: Prepared) {
+    fn accept(&mut self, mut item: Prepared) {
         self.summary.items += 1;
         if let Some(message) = self.find_past(&item) {
             if let Err(message) = message {
                 self.summary.pending += 1;
-                self.stop(now, StopReason::Io { message }, None);
+                self.stop(StopReason::Io { message }, None);
             }
             return;
         }
         match std::mem::replace(&mut item.body, Ok(Bytes::new())) {
             Err(failure) => {
                 let work = Work::new(item, Bytes::new());
-                self.finish(now, work, Err(failure), Trace::default());
+                self.finish(work, Err(failure), Trace::default());
             }
             Ok(body) => {
                 let mut work = Work::new(item, body);
@@ -151,7 +151,7 @@ impl<'a> Dispatcher<'a> {
                     Err(error) => {
                         self.summary.pending += 1;
                         let message = error.to_string();
-                        return self.stop(now, StopReason::Io { message }, None);
+                        return self.stop(StopReason::Io { message }, None);
                     }
                 };
                 work.worst_cost = self.worst_cost(&work.body);
@@ -211,9 +211,9 @@ impl<'a> Dispatcher<'a> {
                 self.budget.success();
                 self.early_stop.success();
                 self.note_health(now);
-                self.release_set_aside(now);
+                self.release_set_aside();
                 work.tries.attempts += 1;
-                self.finish(now, work, Ok(reply), end.trace);
+                self.finish(work, Ok(reply), end.trace);
             }
             Err(failure) => {
                 *self.failed_attempts.entry(failure.kind).or_default() += 1;
@@ -254,7 +254,7 @@ impl<'a> Dispatcher<'a> {
         }
         if let Some(reason) = self.early_stop.attempt_failed(&failure) {
             self.leave_pending(work, &failure);
-            return self.stop(now, reason, Some(failure));
+            return self.stop(reason, Some(failure));
         }
         let retry = &self.settings.retry;
         match retry::decide(retry, &failure, &work.tries, stale, &mut self.rng) {
@@ -273,13 +273,13 @@ impl<'a> Dispatcher<'a> {
             }
             Decision::GiveUp => match self.early_stop.item_failed(&failure) {
                 Verdict::Record => {
-                    self.release_set_aside(now);
-                    self.finish(now, work, Err(failure), trace);
+                    self.release_set_aside();
+                    self.finish(work, Err(failure), trace);
                 }
                 Verdict::SetAside => self.set_aside.push((work, failure, trace)),
                 Verdict::Stop(reason) => {
                     self.leave_pending(work, &failure);
-                    self.stop(now, reason, Some(failure));
+                    self.stop(reason, Some(failure));
                 }
             },
         }
@@ -291,8 +291,8 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// Stops admitting, for a reason. The first reason counts.
-    pub(super) fn stop(&mut self, now: Duration, reason: StopReason, example: Option<Failure>) {
-        if self.drain.begin(now) {
+    pub(super) fn stop(&mut self, reason: StopReason, example: Option<Failure>) {
+        if self.drain.begin() {
             (self.observer)(&Event::StopBegan(&reason));
             self.summary.stopped = Some(reason);
             self.summary.stop_example = example;
@@ -317,11 +317,11 @@ impl<'a> Dispatcher<'a> {
         match command {
             Command::Drain => {
                 self.drain.interrupt(now, self.settings.grace);
-                self.stop(now, StopReason::Interrupted, None);
+                self.stop(StopReason::Interrupted, None);
             }
             Command::Abort => {
                 self.drain.interrupt(now, Duration::ZERO);
-                self.stop(now, StopReason::Interrupted, None);
+                self.stop(StopReason::Interrupted, None);
             }
             Command::Items(items) => {
                 self.stats.set_items(items);

@@ -47,7 +47,7 @@ impl Drain {
     }
 
     /// Begins to stop; `false` when that was begun already.
-    pub(super) fn begin(&mut self, _now: Duration) -> bool {
+    pub(super) fn begin(&mut self) -> bool {
         !std::mem::replace(&mut self.stopping, true)
     }
 
@@ -72,7 +72,7 @@ impl Dispatcher<'_> {
             return false;
         }
         if let Some(message) = self.output.take_fault() {
-            self.stop(now, StopReason::Io { message }, None);
+            self.stop(StopReason::Io { message }, None);
         }
         match self.output.flush() {
             Ok(()) => {
@@ -87,7 +87,7 @@ impl Dispatcher<'_> {
                     self.drain.interrupt(now, Duration::ZERO);
                 }
                 self.unstart(now);
-                self.stop(now, write_error(&error), None);
+                self.stop(write_error(&error), None);
                 false
             }
         }
@@ -102,7 +102,7 @@ impl Dispatcher<'_> {
             if !self.output.journal.is_in_place() {
                 let path = self.output.journal.path().display();
                 let message = format!("{path} was moved, replaced or deleted during the run");
-                return self.stop(now, StopReason::Io { message }, None);
+                return self.stop(StopReason::Io { message }, None);
             }
         }
         if let Some(since) = self.limiter.down_since() {
@@ -112,7 +112,7 @@ impl Dispatcher<'_> {
                 self.retry_settings().max_outage.min(NEVER_UP)
             };
             if now.saturating_sub(since) >= most {
-                return self.stop(now, StopReason::Outage, None);
+                return self.stop(StopReason::Outage, None);
             }
         }
         if self.limiter.in_flight() > 0 {
@@ -122,10 +122,10 @@ impl Dispatcher<'_> {
             let wait = refusal.until.map(|until| until.saturating_sub(now));
             let too_long = wait.is_some_and(|wait| wait > self.retry_settings().max_wait);
             match refusal.by {
-                LimitedBy::Cost => self.stop(now, StopReason::Cost, None),
+                LimitedBy::Cost => self.stop(StopReason::Cost, None),
                 LimitedBy::Rpd | LimitedBy::Backoff if too_long => {
                     let wait = wait.unwrap_or_default();
-                    self.stop(now, StopReason::RateLimited { wait }, None);
+                    self.stop(StopReason::RateLimited { wait }, None);
                 }
                 _ => {}
             }
@@ -136,9 +136,9 @@ impl Dispatcher<'_> {
                         .set_aside
                         .first()
                         .map(|(_, failure, _)| failure.clone());
-                    self.stop(now, reason, example);
+                    self.stop(reason, example);
                 }
-                _ => self.release_set_aside(now),
+                _ => self.release_set_aside(),
             }
         }
     }
@@ -157,7 +157,7 @@ impl Dispatcher<'_> {
     }
 
     /// Whether the loop may end.
-    pub(super) fn is_over(&self, _now: Duration) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         let idle = self.limiter.in_flight() == 0;
         idle && (self.drain.is_stopping() || (self.has_nothing_left() && self.set_aside.is_empty()))
     }

@@ -135,7 +135,7 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
                 attempts.push(attempt::make(transport, endpoint, &call, start));
             }
         }
-        if dispatcher.is_over(now) {
+        if dispatcher.is_over() {
             break;
         }
         timer.set(dispatcher.next_wake(now).min(now + HEARTBEAT));
@@ -151,7 +151,7 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
                 && dispatcher.wants_input()
                 && let Poll::Ready(chunk) = feed.poll(cx)
             {
-                dispatcher.on_input(started.elapsed(), chunk);
+                dispatcher.on_input(chunk);
                 chunks += 1;
                 ready = true;
             }

@@ -6,7 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::journal::{Durability, Journal};
 use crate::row::write_row;
@@ -101,16 +101,25 @@ impl<'a> Output<'a> {
         if let Poll::Ready(result) = Pin::new(syncing).poll(cx) {
             self.syncing = None;
             changed = true;
-            match result.map_err(io::Error::other).and_then(|synced| synced) {
-                Ok(end) => self.release(end),
-                Err(error) => {
-                    // Asking again after a failed sync may report success for lost data.
-                    self.lost = true;
-                    self.fault = Some(format!("cannot sync the journal: {error}"));
-                }
+            if let Err(error) = self.sync_ended(result) {
+                self.fault = Some(format!("cannot sync the journal: {error}"));
             }
         }
         changed
+    }
+
+    fn sync_ended(&mut self, ended: Result<io::Result<u64>, JoinError>) -> io::Result<()> {
+        match ended.map_err(io::Error::other).and_then(|synced| synced) {
+            Ok(end) => {
+                self.release(end);
+                Ok(())
+            }
+            Err(error) => {
+                // Asking again after a failed sync may report success for lost data.
+                self.lost = true;
+                Err(error)
+            }
+        }
     }
 
     fn release(&mut self, end: u64) {
@@ -151,14 +160,8 @@ impl<'a> Output<'a> {
                 self.start_sync()?;
             }
             if let Some(syncing) = self.syncing.take() {
-                let ended = syncing.await.map_err(io::Error::other);
-                match ended.and_then(|synced| synced) {
-                    Ok(end) => self.release(end),
-                    Err(error) => {
-                        self.lost = true;
-                        return Err(error);
-                    }
-                }
+                let ended = syncing.await;
+                self.sync_ended(ended)?;
             }
         }
         self.sink.flush()

@@ -1,7 +1,5 @@
 //! Ending items: their rows, those that share an answer, and those that stay pending.
 
-use std::time::Duration;
-
 use super::attempt::Trace;
 use super::dispatcher::Dispatcher;
 use super::flight::Work;
@@ -13,20 +11,14 @@ use crate::row::RowBody;
 
 impl Dispatcher<'_> {
     /// Records failures that turned out to be their items' own.
-    pub(super) fn release_set_aside(&mut self, now: Duration) {
+    pub(super) fn release_set_aside(&mut self) {
         for (work, failure, trace) in std::mem::take(&mut self.set_aside) {
-            self.finish(now, work, Err(failure), trace);
+            self.finish(work, Err(failure), trace);
         }
     }
 
     /// Ends an item, and those that share its answer.
-    pub(super) fn finish(
-        &mut self,
-        now: Duration,
-        work: Box<Work>,
-        outcome: Outcome,
-        trace: Trace,
-    ) {
+    pub(super) fn finish(&mut self, work: Box<Work>, outcome: Outcome, trace: Trace) {
         for follower in self.take_followers(&work) {
             self.summary.shared += 1;
             let shared = match &outcome {
@@ -44,9 +36,9 @@ impl Dispatcher<'_> {
                 duration: None,
                 raw: trace.raw.clone(),
             };
-            self.record(now, follower, shared, no_attempt);
+            self.record(follower, shared, no_attempt);
         }
-        self.record(now, *work, outcome, trace);
+        self.record(*work, outcome, trace);
     }
 
     pub(super) fn take_followers(&mut self, work: &Work) -> Vec<Work> {
@@ -59,7 +51,7 @@ impl Dispatcher<'_> {
     }
 
     /// Writes an item's row. An item for which no attempt was made costs nothing.
-    fn record(&mut self, now: Duration, work: Work, outcome: Outcome, trace: Trace) {
+    fn record(&mut self, work: Work, outcome: Outcome, trace: Trace) {
         let usage = match &outcome {
             Ok(reply) => reply.usage,
             Err(failure) => failure.usage.as_deref().copied(),
@@ -114,11 +106,11 @@ impl Dispatcher<'_> {
         }));
         if let Err(error) = recorded {
             let message = format!("cannot note where a row is: {error}");
-            self.stop(now, StopReason::Io { message }, None);
+            self.stop(StopReason::Io { message }, None);
         }
     }
 
-    pub(super) fn count(&mut self, outcome: &Outcome, usage: Option<&Usage>, cost: Option<Usd>) {
+    fn count(&mut self, outcome: &Outcome, usage: Option<&Usage>, cost: Option<Usd>) {
         match outcome {
             Ok(_) => {
                 self.summary.ok += 1;
@@ -129,6 +121,10 @@ impl Dispatcher<'_> {
                 self.unwritten.1 += 1;
             }
         }
+        self.add_bill(usage, cost);
+    }
+
+    fn add_bill(&mut self, usage: Option<&Usage>, cost: Option<Usd>) {
         if let Some(usage) = usage {
             self.summary.usage.add(usage);
         }
@@ -146,12 +142,8 @@ impl Dispatcher<'_> {
     pub(super) fn record_retry(&mut self, work: &Work, failure: &Failure, maybe: bool) {
         let usage = failure.usage.as_deref().copied();
         let cost = self.cost_of(usage.as_ref());
-        if let Some(usage) = &usage {
-            self.summary.usage.add(usage);
-            match cost {
-                Some(cost) => self.summary.cost += cost,
-                None => self.summary.cost_unknown += 1,
-            }
+        if usage.is_some() {
+            self.add_bill(usage.as_ref(), cost);
         }
         let bill = Bill {
             usage,

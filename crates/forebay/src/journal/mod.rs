@@ -251,13 +251,18 @@ impl Journal {
         let Some(entry) = self.past.take(key, fields, true)? else {
             return Ok(None);
         };
-        let mut lookup = match self.past_rows.take() {
-            Some(lookup) => lookup,
-            None => self.lookup()?,
-        };
-        let kind = lookup.record(entry.offset)?.kind.map(str::to_owned);
-        self.past_rows = Some(lookup);
-        Ok(kind)
+        let record = self.past_rows()?.record(entry.offset)?;
+        Ok(record.kind.map(str::to_owned))
+    }
+
+    /// The reader of earlier rows, opened once.
+    fn past_rows(&mut self) -> io::Result<&mut Lookup> {
+        if self.past_rows.is_none() {
+            self.past_rows = Some(self.lookup()?);
+        }
+        self.past_rows
+            .as_mut()
+            .ok_or_else(|| io::Error::other("the journal is not open"))
     }
 
     /// Whether rows that were let out as they finished no longer stand for the input: some
@@ -275,15 +280,10 @@ impl Journal {
         if entry.fields == item.fields_hash {
             return self.offsets.set(item.index, entry.offset);
         }
-        let mut lookup = match self.past_rows.take() {
-            Some(lookup) => lookup,
-            None => self.lookup()?,
-        };
-        let record = lookup.record(entry.offset)?;
+        let record = self.past_rows()?.record(entry.offset)?;
         let body = record.row.map_or("{}", |row| row.get());
         let body = with_fields(body, item.fields)?;
         let kind = record.kind.map(str::to_owned);
-        self.past_rows = Some(lookup);
         self.restamped += 1;
         let offset = self.end_of_buffer();
         let mut line = self
