@@ -61,7 +61,7 @@ pub struct LogRecord {
     pub dialect: Dialect,
     /// The model as the request names it; empty if the body has none.
     pub model: String,
-    /// The request body's hash, as 16 hexadecimal digits.
+    /// The request body's XXH3-128 hash, as 32 hexadecimal digits.
     pub key: String,
     /// Counts the times this very body was received, from 1.
     pub seen: u32,

@@ -11,12 +11,12 @@ const SHARDS: usize = 16;
 /// The number of times each key was received.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    shards: [Mutex<HashMap<u64, u32>>; SHARDS],
+    shards: [Mutex<HashMap<u128, u32>>; SHARDS],
 }
 
 impl Seen {
     /// Counts a key and returns how often it was received, from 1.
-    pub(crate) fn count(&self, key: u64) -> u32 {
+    pub(crate) fn count(&self, key: u128) -> u32 {
         let shard = &self.shards[key as usize % SHARDS];
         let mut counts = shard.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(key).or_insert(0);

@@ -44,7 +44,7 @@ impl<'s> Ticket<'s> {
     }
 
     /// Logs the request, if there is a log.
-    pub(crate) fn log(&mut self, connection: u64, ask: &Ask<'_>, key: u64, seen: u32) {
+    pub(crate) fn log(&mut self, connection: u64, ask: &Ask<'_>, key: u128, seen: u32) {
         if !self.shared.log.is_on() {
             return;
         }
@@ -55,7 +55,7 @@ impl<'s> Ticket<'s> {
             t_s: self.received.as_secs_f64(),
             dialect: self.dialect,
             model: ask.model.to_string(),
-            key: format!("{key:016x}"),
+            key: format!("{key:032x}"),
             seen,
             status: None,
             input_tokens: ask.input_tokens,

@@ -8,7 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::dialect::Dialect;
 use crate::http::{Input, Method, Output, ReadError, Request, Route};
@@ -120,7 +120,7 @@ where
         let parsed = ticket.dialect.parse(&request.head, &self.input, body);
         let mut action = Action::Answer;
         if config.script.is_some() || self.shared.log.is_on() {
-            let key = xxh3_64(body);
+            let key = xxh3_128(body);
             let seen = self.shared.seen.count(key);
             ticket.log(self.id, &parsed.ask, key, seen);
             if let Some(script) = &config.script {

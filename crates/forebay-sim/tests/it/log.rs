@@ -41,7 +41,7 @@ async fn requests_and_answers_are_logged_in_order() {
         ),
         (2, 0, 2)
     );
-    assert!(log[0].key.len() == 16 && log[0].key == log[3].key);
+    assert!(log[0].key.len() == 32 && log[0].key == log[3].key);
     assert!(log.iter().all(|record| record.prompt.is_none()));
 }
 
