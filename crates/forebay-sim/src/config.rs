@@ -23,6 +23,8 @@ pub struct Config {
     pub answers: Answers,
     /// How long plausible answers are. Default [`OutputLength::AsWritten`].
     pub output_length: OutputLength,
+    /// The output tokens that each frame of a streamed answer brings; at least 1. Default 1.
+    pub chunk_tokens: u64,
     /// What the account may use. Default: no limits.
     pub limits: Limits,
     /// Faults drawn by probability. Default: none.
@@ -48,6 +50,7 @@ impl Default for Config {
             latency: Latency::default(),
             answers: Answers::default(),
             output_length: OutputLength::default(),
+            chunk_tokens: 1,
             limits: Limits::default(),
             faults: Faults::default(),
             script: None,
@@ -68,6 +71,7 @@ impl fmt::Debug for Config {
             .field("latency", &self.latency)
             .field("answers", &self.answers)
             .field("output_length", &self.output_length)
+            .field("chunk_tokens", &self.chunk_tokens)
             .field("limits", &self.limits)
             .field("faults", &self.faults)
             .field("script", &self.script.is_some())

@@ -10,20 +10,64 @@ use crate::config::Latency;
 /// The longest wait drawn: an hour is beyond any provider's patience.
 const LONGEST: f64 = 3600.0;
 
+/// The share of a whole latency that passes before the first token of a streamed answer: what
+/// an answer of some tens of tokens shows at providers whose first token takes as long as ten.
+const FIRST_SHARE: f64 = 0.25;
+
+/// When the tokens of one answer come.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Timing {
+    /// The time before anything comes.
+    pub(crate) first: Duration,
+    /// The time each token adds.
+    pub(crate) per_token: Duration,
+}
+
+impl Timing {
+    /// When this many tokens are there.
+    pub(crate) fn at(&self, tokens: u64) -> Duration {
+        let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
+        self.first
+            .saturating_add(self.per_token.saturating_mul(tokens))
+    }
+
+    /// Spreads the time of a whole answer over its tokens.
+    fn of_whole(whole: Duration, tokens: u64, stream: bool) -> Timing {
+        if !stream || tokens == 0 {
+            return Timing {
+                first: whole,
+                per_token: Duration::ZERO,
+            };
+        }
+        let per_token = whole.mul_f64((1.0 - FIRST_SHARE) / tokens as f64);
+        let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
+        Timing {
+            first: whole.saturating_sub(per_token.saturating_mul(tokens)),
+            per_token,
+        }
+    }
+}
+
 impl Latency {
-    /// Draws the wait for an answer of so many output tokens.
-    pub(crate) fn draw(&self, rng: &mut fastrand::Rng, output_tokens: u64) -> Duration {
+    /// Draws the times of an answer of so many output tokens.
+    ///
+    /// A whole latency is the time of the last token; a streamed answer begins at a quarter of it.
+    pub(crate) fn draw(&self, rng: &mut fastrand::Rng, tokens: u64, stream: bool) -> Timing {
         match *self {
-            Latency::Zero => Duration::ZERO,
-            Latency::Fixed(wait) => wait,
+            Latency::Zero => Timing::default(),
+            Latency::Fixed(wait) => Timing::of_whole(wait, tokens, stream),
             Latency::LogNormal { median, sigma } => {
                 let wait = log_normal(rng, median.as_secs_f64(), sigma);
-                Duration::from_secs_f64(wait.min(LONGEST))
+                let whole = Duration::from_secs_f64(wait.min(LONGEST));
+                Timing::of_whole(whole, tokens, stream)
             }
             Latency::PerToken {
                 first,
                 per_output_token,
-            } => first + per_output_token.saturating_mul(output_tokens as u32),
+            } => Timing {
+                first,
+                per_token: per_output_token,
+            },
         }
     }
 }
@@ -59,6 +103,19 @@ mod tests {
             per_output_token: Duration::from_millis(10),
         };
         let mut rng = fastrand::Rng::with_seed(1);
-        assert_eq!(latency.draw(&mut rng, 30), Duration::from_millis(500));
+        let timing = latency.draw(&mut rng, 30, false);
+        assert_eq!(timing.at(30), Duration::from_millis(500));
+        assert_eq!(timing.at(1), Duration::from_millis(210));
+    }
+
+    #[test]
+    fn a_streamed_answer_ends_when_the_whole_one_would() {
+        let latency = Latency::Fixed(Duration::from_millis(400));
+        let mut rng = fastrand::Rng::with_seed(1);
+        let timing = latency.draw(&mut rng, 30, true);
+        assert_eq!(timing.at(0), Duration::from_millis(100));
+        assert_eq!(timing.at(30), Duration::from_millis(400));
+        let whole = latency.draw(&mut rng, 30, false);
+        assert_eq!(whole.at(0), Duration::from_millis(400));
     }
 }

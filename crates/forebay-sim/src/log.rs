@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Operation};
 
 /// The longest a record waits in memory before it is written to the file.
 const FLUSH_EVERY: Duration = Duration::from_millis(50);
@@ -59,6 +59,8 @@ pub struct LogRecord {
     pub t_s: f64,
     /// The dialect of the path.
     pub dialect: Dialect,
+    /// What the path asks for.
+    pub operation: Operation,
     /// The model as the request names it; empty if the body has none.
     pub model: String,
     /// The request body's XXH3-128 hash, as 32 hexadecimal digits.

@@ -14,25 +14,30 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::answer::{answer, capped};
-use crate::dialect::{ApiError, Completion, Dialect, Parsed};
+use crate::dialect::{ApiError, Completion, Dialect, End, Parsed, StreamForm};
 use crate::faults::Fault;
+use crate::latency::Timing;
 use crate::limits::Charge;
-use crate::script::Action;
+use crate::pace::Pace;
+use crate::script::{Action, Oddity, Shape};
 use crate::sim::Shared;
 use crate::ticket::Ticket;
 
 /// What the connection is to do, and when.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct Plan<'s> {
+    /// The wait before it, apart from the back end's.
     pub(crate) delay: Duration,
-    pub(crate) order: Order,
+    pub(crate) order: Order<'s>,
 }
 
 /// What the connection is to do.
 #[derive(Debug)]
-pub(crate) enum Order {
+pub(crate) enum Order<'s> {
     /// Write an answer whose body is in the connection's buffer.
     Answer(Answer),
+    /// Write an answer as it comes into being.
+    Generate(Box<Generation<'s>>),
     /// Write bytes and close.
     Raw(Vec<u8>),
     /// Reset the connection.
@@ -50,18 +55,21 @@ pub(crate) struct Answer {
     pub(crate) headers: Vec<(String, String)>,
     /// Whether it has rate headers.
     pub(crate) rate_headers: bool,
-    pub(crate) cut: Option<Cut>,
+    pub(crate) shape: Shape,
     /// Whether to close the connection without saying so.
     pub(crate) close: bool,
 }
 
-/// Where an answer is cut.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Cut {
-    /// After so many bytes.
-    After(usize),
-    /// At a fraction of its bytes.
-    At(f64),
+/// An answer that the back end is at work on.
+#[derive(Debug)]
+pub(crate) struct Generation<'s> {
+    pub(crate) answer: Answer,
+    pub(crate) completion: Completion<'s>,
+    pub(crate) pace: Pace,
+    /// `None`: in one piece.
+    pub(crate) stream: Option<StreamForm>,
+    /// Where a fault cuts it, as a share of its length.
+    pub(crate) cut_at: Option<f64>,
 }
 
 /// Makes the plan for one request.
@@ -72,26 +80,27 @@ pub(crate) struct Planner<'a, 's> {
     pub(crate) parsed: &'a Parsed<'a>,
     /// What is wrong with the key.
     pub(crate) bad_key: Option<ApiError>,
+    /// Whether the account's limits hold for it.
+    pub(crate) metered: bool,
     /// Receives the answer's body.
     pub(crate) body: &'a mut Vec<u8>,
 }
 
-impl Planner<'_, '_> {
+impl<'s> Planner<'_, 's> {
     /// Decides by the script's order.
-    pub(crate) fn plan(&mut self, action: Action) -> Plan {
+    pub(crate) fn plan(&mut self, action: Action) -> Plan<'s> {
         match action {
-            Action::Answer => self.normal(None),
-            Action::AnswerText(text) => self.normal(Some(text)),
-            Action::CutAfter(bytes) => {
-                let mut plan = self.normal(None);
-                if let Order::Answer(answer) = &mut plan.order {
-                    answer.cut = Some(Cut::After(bytes));
-                }
-                plan
-            }
+            Action::Answer => self.normal(None, None),
+            Action::AnswerText(text) => self.normal(Some(text), None),
+            Action::Odd(oddity) => self.normal(None, Some(oddity)),
+            Action::CutAfter(bytes) => self.shaped(Shape {
+                cut_after: Some(bytes),
+                ..Shape::default()
+            }),
+            Action::Shaped(shape) => self.shaped(shape),
             Action::CloseAfterAnswer => {
-                let mut plan = self.normal(None);
-                if let Order::Answer(answer) = &mut plan.order {
+                let mut plan = self.normal(None, None);
+                if let Some(answer) = plan.order.answer() {
                     answer.close = true;
                 }
                 plan
@@ -114,9 +123,9 @@ impl Planner<'_, '_> {
                 status,
                 kind,
                 code,
-                param: None,
                 message: message.into(),
                 headers,
+                ..ApiError::default()
             }),
             Action::Reset => now(Order::Reset),
             Action::Stall => now(Order::Stall),
@@ -129,8 +138,16 @@ impl Planner<'_, '_> {
         }
     }
 
+    fn shaped(&mut self, shape: Shape) -> Plan<'s> {
+        let mut plan = self.normal(None, None);
+        if let Some(answer) = plan.order.answer() {
+            answer.shape = shape;
+        }
+        plan
+    }
+
     /// The way of a request no script interferes with.
-    fn normal(&mut self, text: Option<String>) -> Plan {
+    fn normal(&mut self, text: Option<String>, oddity: Option<Oddity>) -> Plan<'s> {
         if let Some(bad_key) = self.bad_key.take() {
             return self.error(bad_key);
         }
@@ -138,16 +155,19 @@ impl Planner<'_, '_> {
             self.shared.limiter.count_invalid(self.ticket.received);
             return self.error(problem.clone());
         }
-        if let Err(refused) = self.admit() {
+        if self.metered
+            && self.ticket.operation.is_metered()
+            && let Err(refused) = self.admit()
+        {
             return refused;
         }
         let mut rng = self.shared.rng(self.ticket.seq);
         match self.shared.config.faults.draw(&mut rng) {
-            None => self.complete(text, &mut rng),
+            None => self.complete(text, oddity, &mut rng),
             Some(Fault::Cut(fraction)) => {
-                let mut plan = self.complete(text, &mut rng);
-                if let Order::Answer(answer) = &mut plan.order {
-                    answer.cut = Some(Cut::At(fraction));
+                let mut plan = self.complete(text, oddity, &mut rng);
+                if let Order::Generate(generation) = &mut plan.order {
+                    generation.cut_at = Some(fraction);
                 }
                 plan
             }
@@ -163,11 +183,11 @@ impl Planner<'_, '_> {
         }
     }
 
-    fn admit(&mut self) -> Result<(), Plan> {
+    fn admit(&mut self) -> Result<(), Plan<'s>> {
         let ask = &self.parsed.ask;
-        let reserved = match self.ticket.dialect {
+        let reserved = match self.ticket.operation.dialect() {
             Dialect::OpenAi => ask.input_tokens.saturating_add(ask.max_output.unwrap_or(0)),
-            Dialect::Anthropic => ask.input_tokens,
+            Dialect::Anthropic | Dialect::Gemini => ask.input_tokens,
         };
         let charge = Charge {
             input: ask.input_tokens,
@@ -177,7 +197,8 @@ impl Planner<'_, '_> {
             return Ok(());
         };
         let headers = self.shared.limiter.headers;
-        let error = self.ticket.dialect.refusal(&refusal, &ask.model, headers);
+        let dialect = self.ticket.operation.dialect();
+        let error = dialect.refusal(&refusal, &ask.model, headers);
         let mut plan = self.error(error);
         if let Order::Answer(answer) = &mut plan.order {
             answer.rate_headers = headers;
@@ -185,40 +206,85 @@ impl Planner<'_, '_> {
         Err(plan)
     }
 
-    fn complete(&mut self, text: Option<String>, rng: &mut fastrand::Rng) -> Plan {
+    fn complete(
+        &mut self,
+        text: Option<String>,
+        oddity: Option<Oddity>,
+        rng: &mut fastrand::Rng,
+    ) -> Plan<'s> {
         let config = &self.shared.config;
         let ask = &self.parsed.ask;
-        let text = match text {
-            Some(text) => capped(Cow::Owned(text), ask.max_output),
-            None => answer(config, &ask.prompt, ask.max_output),
+        let operation = self.ticket.operation;
+        let text = match (text, &ask.function) {
+            _ if !operation.generates() => capped(Cow::Borrowed(""), None),
+            (Some(text), _) => capped(Cow::Owned(text), ask.max_output),
+            (None, Some(_)) => capped(Cow::Borrowed("{}"), ask.max_output),
+            (None, None) => answer(config, &ask.prompt, ask.max_output),
         };
         self.ticket.generates(text.tokens);
+        let timing = match operation.is_metered() {
+            true => config.latency.draw(rng, text.tokens, ask.stream.is_some()),
+            false => Timing::default(),
+        };
+        let end = match (&oddity, text.cut) {
+            (Some(Oddity::Filtered), _) => End::Filtered,
+            (Some(Oddity::Refused), _) => End::Refused,
+            (Some(Oddity::Length), _) | (_, true) => End::Length,
+            (_, false) => End::Stop,
+        };
         let completion = Completion {
             id: self.shared.id(self.ticket.seq),
             wall: self.shared.wall(self.ticket.received),
-            model: &ask.model,
-            text: &text.text,
+            model: match &oddity {
+                Some(Oddity::OtherModel(model)) => model.clone(),
+                _ => ask.model.to_string(),
+            },
+            text: text.text,
+            function: ask.function.as_deref().map(str::to_owned),
             input_tokens: ask.input_tokens,
+            cached_tokens: 0,
             output_tokens: text.tokens,
-            cut: text.cut,
+            end,
+            oddity,
+            details: ask.details.clone(),
         };
-        self.ticket.dialect.completion(self.body, completion);
-        let mut answer = Answer::new(200, Some(self.ticket.dialect), Vec::new());
-        answer.rate_headers = self.shared.limiter.headers;
-        Plan {
-            delay: config.latency.draw(rng, text.tokens),
-            order: Order::Answer(answer),
-        }
+        let mut answer = Answer::new(200, Some(operation.dialect()), Vec::new());
+        answer.rate_headers = self.metered && self.shared.limiter.headers && operation.is_metered();
+        now(Order::Generate(Box::new(Generation {
+            answer,
+            completion,
+            pace: Pace::timed(timing),
+            stream: ask.stream,
+            cut_at: None,
+        })))
     }
 
-    fn error(&mut self, error: ApiError) -> Plan {
-        let dialect = self.ticket.dialect;
+    fn error(&mut self, error: ApiError) -> Plan<'s> {
+        let dialect = self.ticket.operation.dialect();
         dialect.error(self.body, &error, self.shared.id(self.ticket.seq));
         now(Order::Answer(Answer::new(
             error.status,
             Some(dialect),
             error.headers,
         )))
+    }
+}
+
+impl Generation<'_> {
+    /// Whether it is streamed; an error in place of an answer never is.
+    pub(crate) fn streams(&self) -> bool {
+        self.stream.is_some() && !matches!(self.completion.oddity, Some(Oddity::ErrorInside(_)))
+    }
+}
+
+impl Order<'_> {
+    /// The head of what is written, if an answer is.
+    fn answer(&mut self) -> Option<&mut Answer> {
+        match self {
+            Order::Answer(answer) => Some(answer),
+            Order::Generate(generation) => Some(&mut generation.answer),
+            Order::Raw(_) | Order::Reset | Order::Stall => None,
+        }
     }
 }
 
@@ -233,7 +299,7 @@ impl Answer {
             dialect,
             headers,
             rate_headers: false,
-            cut: None,
+            shape: Shape::default(),
             close: false,
         }
     }
@@ -243,7 +309,7 @@ impl Answer {
         let told = |(name, value): &(String, String)| {
             name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close")
         };
-        self.close || self.cut.is_some() || self.headers.iter().any(told)
+        self.close || self.shape.cut_after.is_some() || self.headers.iter().any(told)
     }
 
     /// Whether the script gave a header of this name.
@@ -254,17 +320,7 @@ impl Answer {
     }
 }
 
-impl Cut {
-    /// How many of an answer's bytes are written.
-    pub(crate) fn of(self, len: usize) -> usize {
-        match self {
-            Cut::After(bytes) => bytes.min(len),
-            Cut::At(fraction) => (fraction * len as f64) as usize,
-        }
-    }
-}
-
-fn now(order: Order) -> Plan {
+fn now(order: Order<'_>) -> Plan<'_> {
     Plan {
         delay: Duration::ZERO,
         order,

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::dialect::{Ask, Dialect};
+use crate::dialect::{Ask, Operation};
 use crate::limits::{Charge, Refusal};
 use crate::log::{DropReason, Event, LogRecord};
 use crate::sim::Shared;
@@ -14,7 +14,7 @@ use crate::sim::Shared;
 pub(crate) struct Ticket<'s> {
     shared: &'s Shared,
     pub(crate) seq: u64,
-    pub(crate) dialect: Dialect,
+    pub(crate) operation: Operation,
     /// Since the simulator started.
     pub(crate) received: Duration,
     /// What the limits took and was not corrected yet.
@@ -29,11 +29,11 @@ pub(crate) struct Ticket<'s> {
 
 impl<'s> Ticket<'s> {
     /// Counts a request that was received in full.
-    pub(crate) fn open(shared: &'s Shared, dialect: Dialect) -> Ticket<'s> {
+    pub(crate) fn open(shared: &'s Shared, operation: Operation) -> Ticket<'s> {
         Ticket {
             shared,
             seq: shared.counters.received(),
-            dialect,
+            operation,
             received: shared.since_start(),
             charge: None,
             admitted: false,
@@ -53,7 +53,8 @@ impl<'s> Ticket<'s> {
             seq: self.seq,
             connection,
             t_s: self.received.as_secs_f64(),
-            dialect: self.dialect,
+            dialect: self.operation.dialect(),
+            operation: self.operation,
             model: ask.model.to_string(),
             key: format!("{key:032x}"),
             seen,

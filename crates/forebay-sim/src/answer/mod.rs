@@ -27,10 +27,10 @@ pub(crate) struct Text<'a> {
 }
 
 /// Answers a prompt within a cap on output tokens.
-pub(crate) fn answer<'a>(config: &'a Config, prompt: &'a str, cap: Option<u64>) -> Text<'a> {
+pub(crate) fn answer<'s>(config: &'s Config, prompt: &str, cap: Option<u64>) -> Text<'s> {
     let text = match &config.answers {
         Answers::Plausible => Cow::Owned(plausible(config, prompt)),
-        Answers::Echo => Cow::Borrowed(prompt),
+        Answers::Echo => Cow::Owned(prompt.to_owned()),
         Answers::Fixed(text) => Cow::Borrowed(&**text),
     };
     capped(text, cap)

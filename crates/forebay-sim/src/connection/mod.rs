@@ -3,20 +3,28 @@
 //! Owns the connection and its buffers. Never decides what an answer says; `plan` does.
 
 mod page;
+mod stream;
+mod wire;
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::dialect::Dialect;
-use crate::http::{Input, Method, Output, ReadError, Request, Route};
+use crate::dialect::{ApiError, Around, Operation};
+use crate::http::{Input, Method, Output, ReadError, Request};
 use crate::log::DropReason;
-use crate::plan::{Answer, Order, Plan, Planner};
-use crate::script::{Action, Call};
+use crate::plan::{Answer, Generation, Order, Plan, Planner};
+use crate::route::Route;
+use crate::script::{Action, Call, Oddity, Shape};
 use crate::sim::Shared;
 use crate::ticket::Ticket;
+use wire::Wire;
+
+/// The bytes of an answer's head, roughly.
+const HEAD_ESTIMATE: usize = 300;
 
 /// What becomes of the connection after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +37,7 @@ enum Flow {
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Connection<'s, IO> {
-    shared: &'s Shared,
+    shared: &'s Arc<Shared>,
     io: IO,
     /// Makes dropping `io` a reset.
     abort: fn(&IO),
@@ -47,7 +55,7 @@ impl<'s, IO> Connection<'s, IO>
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    pub(crate) fn new(shared: &'s Shared, io: IO, abort: fn(&IO)) -> Self {
+    pub(crate) fn new(shared: &'s Arc<Shared>, io: IO, abort: fn(&IO)) -> Self {
         Connection {
             shared,
             io,
@@ -69,11 +77,8 @@ where
                 Err(ReadError::Bad(status, message)) => return self.reject(status, message).await,
             };
             self.requests += 1;
-            let flow = match (request.head.route, request.head.method) {
-                (Route::ChatCompletions, Method::Post) => {
-                    self.call(&request, Dialect::OpenAi).await
-                }
-                (Route::Messages, Method::Post) => self.call(&request, Dialect::Anthropic).await,
+            let flow = match (Route::of(self.path(&request)), request.head.method) {
+                (Route::Call(operation, _), Method::Post) => self.call(&request, operation).await,
                 _ => self.page(&request).await,
             };
             match flow {
@@ -85,21 +90,24 @@ where
         }
     }
 
-    /// Serves a request to a dialect's path.
-    async fn call(&mut self, request: &Request, dialect: Dialect) -> Flow {
-        let mut ticket = Ticket::open(self.shared, dialect);
+    /// Serves a call.
+    async fn call(&mut self, request: &Request, operation: Operation) -> Flow {
+        let mut ticket = Ticket::open(self.shared, operation);
         let Plan { delay, order } = self.plan(request, &mut ticket);
-        if !delay.is_zero() && !self.wait(delay).await {
+        if !delay.is_zero() && self.until(tokio::time::sleep(delay)).await.is_none() {
             ticket.dropped(DropReason::ClientGone);
             return Flow::Close;
         }
         match order {
             Order::Answer(answer) => self.answer(request, ticket, answer).await,
+            Order::Generate(generation) if generation.streams() => {
+                self.stream(request, ticket, *generation).await
+            }
+            Order::Generate(generation) => self.generate(request, ticket, *generation).await,
             Order::Raw(bytes) => {
-                ticket.dropped(match write(&mut self.io, &bytes).await {
-                    Ok(()) => DropReason::Raw,
-                    Err(_) => DropReason::ClientGone,
-                });
+                let wire = Shape::default();
+                let sent = Wire::new(&mut self.io, &wire).send(&bytes).await;
+                ticket.dropped(sent.err().unwrap_or(DropReason::Raw));
                 Flow::Close
             }
             Order::Reset => {
@@ -114,10 +122,23 @@ where
         }
     }
 
-    fn plan(&mut self, request: &Request, ticket: &mut Ticket<'s>) -> Plan {
+    fn path(&self, request: &Request) -> &str {
+        self.input.text(request.head.path)
+    }
+
+    fn plan(&mut self, request: &Request, ticket: &mut Ticket<'s>) -> Plan<'s> {
         let config = &self.shared.config;
+        let head = &request.head;
         let body = self.input.body(request);
-        let parsed = ticket.dialect.parse(&request.head, &self.input, body);
+        let around = Around {
+            anthropic_version: head.anthropic_version.map(|span| self.input.bytes(span)),
+            model: match Route::of(self.input.text(head.path)) {
+                Route::Call(_, model) => model,
+                Route::Resource(_) | Route::Health | Route::Metrics | Route::Unknown => None,
+            },
+            query: self.input.text(head.query),
+        };
+        let parsed = ticket.operation.parse(around, body);
         let mut action = Action::Answer;
         if config.script.is_some() || self.shared.log.is_on() {
             let key = xxh3_128(body);
@@ -130,36 +151,85 @@ where
                     prompt: &parsed.ask.prompt,
                     model: &parsed.ask.model,
                     since_start: ticket.received,
-                    dialect: ticket.dialect,
+                    dialect: ticket.operation.dialect(),
+                    operation: ticket.operation,
                     connection: self.id,
                     nth_on_connection: self.requests,
                 });
             }
         }
         let required_key = config.required_key.as_deref();
-        let bad_key = ticket
-            .dialect
-            .check_key(&request.head, &self.input, required_key);
+        let dialect = ticket.operation.dialect();
+        let bad_key = dialect.check_key(head, &self.input, required_key);
         let mut planner = Planner {
             shared: self.shared,
             ticket,
             parsed: &parsed,
             bad_key,
+            metered: true,
             body: &mut self.body,
         };
         planner.plan(action)
     }
 
-    /// Waits; `false` if the client hangs up first.
-    async fn wait(&mut self, delay: Duration) -> bool {
+    /// Waits; `None` if the client hangs up first.
+    async fn until<T>(&mut self, due: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
-            () = tokio::time::sleep(delay) => true,
-            () = self.input.hang_up(&mut self.io) => false,
+            done = due => Some(done),
+            () = self.input.hang_up(&mut self.io) => None,
         }
     }
 
-    async fn answer(&mut self, request: &Request, mut ticket: Ticket<'s>, answer: Answer) -> Flow {
+    /// Serves an answer in one piece, once it is whole.
+    async fn generate(
+        &mut self,
+        request: &Request,
+        ticket: Ticket<'s>,
+        mut generation: Generation<'s>,
+    ) -> Flow {
+        let tokens = generation.completion.output_tokens;
+        if self.until(generation.pace.reach(tokens)).await.is_none() {
+            ticket.dropped(DropReason::ClientGone);
+            return Flow::Close;
+        }
+        let Generation {
+            mut answer,
+            mut completion,
+            pace,
+            cut_at,
+            ..
+        } = generation;
+        completion.cached_tokens = pace.cached_tokens();
+        match completion.oddity {
+            Some(Oddity::ErrorInside(status)) => {
+                let dialect = ticket.operation.dialect();
+                dialect.error(&mut self.body, &ApiError::of(status), completion.id);
+            }
+            _ => ticket.operation.completion(&mut self.body, &completion),
+        }
+        if let Some(share) = cut_at {
+            // The head is about as long as the body of a short answer; both can be cut.
+            let len = self.body.len() + HEAD_ESTIMATE;
+            answer.shape.cut_after = Some((share * len as f64) as usize);
+        }
+        let told = completion.told_status();
+        self.answer_telling(request, ticket, answer, told).await
+    }
+
+    async fn answer(&mut self, request: &Request, ticket: Ticket<'s>, answer: Answer) -> Flow {
+        let told = answer.status;
+        self.answer_telling(request, ticket, answer, told).await
+    }
+
+    /// Writes an answer with the body in the buffer, and logs it under the status it tells.
+    async fn answer_telling(
+        &mut self,
+        request: &Request,
+        mut ticket: Ticket<'s>,
+        answer: Answer,
+        told: u16,
+    ) -> Flow {
         let now = self.shared.since_start();
         ticket.settle(now);
         let stamp = Stamp {
@@ -168,19 +238,27 @@ where
             took: now.saturating_sub(ticket.received),
         };
         self.build(&answer, stamp, request.head.keep_alive);
-        let bytes = self.output.bytes();
-        let len = answer.cut.map_or(bytes.len(), |cut| cut.of(bytes.len()));
-        if write(&mut self.io, &bytes[..len]).await.is_err() {
-            ticket.dropped(DropReason::ClientGone);
-            return Flow::Close;
+        let sent = Wire::new(&mut self.io, &answer.shape)
+            .send(self.output.bytes())
+            .await;
+        if let Err(reason) = sent {
+            return self.halt(reason, ticket, &answer.shape).await;
         }
-        if len < bytes.len() {
-            ticket.dropped(DropReason::Cut);
-            return Flow::Close;
-        }
-        ticket.answered(answer.status);
+        ticket.answered(told);
         match request.head.keep_alive && !answer.closes() {
             true => Flow::KeepAlive,
+            false => Flow::Close,
+        }
+    }
+
+    /// Ends a request whose answer was not written to its end.
+    async fn halt(&mut self, reason: DropReason, ticket: Ticket<'s>, shape: &Shape) -> Flow {
+        if reason == DropReason::Stalled {
+            self.input.hang_up(&mut self.io).await;
+        }
+        ticket.dropped(reason);
+        match shape.reset && reason != DropReason::ClientGone {
+            true => Flow::Reset,
             false => Flow::Close,
         }
     }
@@ -189,7 +267,7 @@ where
     fn build(&mut self, answer: &Answer, stamp: Stamp, keep_alive: bool) {
         let wall = self.shared.wall(stamp.now);
         let output = self.output.start(answer.status, wall);
-        if answer.dialect.is_some() || !answer.has("content-type") {
+        if !answer.has("content-type") {
             output.header_text("content-type", "application/json");
         }
         if !answer.has("content-length") && !answer.has("transfer-encoding") {

@@ -8,8 +8,10 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::{Connection, Flow, Stamp, write};
 use crate::dialect::{ApiError, Dialect};
-use crate::http::{Head, Method, Request, Route, reason_phrase};
+use crate::http::{Head, Method, Request, reason_phrase};
 use crate::plan::Answer;
+use crate::resource::{Asked, NoPage, Page, respond};
+use crate::route::Route;
 
 /// How long a client that sent something unreadable may take to stop sending and read why.
 const LINGER: Duration = Duration::from_secs(1);
@@ -21,14 +23,23 @@ where
     /// Serves a request that is not a call.
     pub(super) async fn page(&mut self, request: &Request) -> Flow {
         let head = &request.head;
-        let dialect = match head.route {
-            Route::ChatCompletions => Dialect::OpenAi,
-            Route::Messages => Dialect::Anthropic,
-            Route::Models | Route::Health | Route::Unknown => Dialect::guess(head),
-        };
-        let answer = match self.page_body(head, dialect) {
-            Ok(()) => Answer::new(200, Some(dialect), Vec::new()),
-            Err(error) => self.page_error(dialect, error),
+        let route = Route::of(self.input.text(head.path)).dialect();
+        let dialect = route.unwrap_or_else(|| Dialect::guess(head));
+        let answer = match self.find_page(request, dialect) {
+            Ok(page) => {
+                self.body = page.body;
+                let kind = ("content-type".to_owned(), page.content_type.to_owned());
+                Answer::new(200, Some(dialect), vec![kind])
+            }
+            Err(NoPage::Error(error)) => self.page_error(dialect, error),
+            Err(NoPage::NotFound) => {
+                let error = self.no_page(head, dialect, 404);
+                self.page_error(dialect, error)
+            }
+            Err(NoPage::Method(allowed)) => {
+                let error = self.wrong_method(head, dialect, allowed);
+                self.page_error(dialect, error)
+            }
         };
         self.build(&answer, self.page_stamp(), head.keep_alive);
         let bytes = self.output.bytes();
@@ -41,6 +52,32 @@ where
             true => Flow::KeepAlive,
             false => Flow::Close,
         }
+    }
+
+    fn find_page(&self, request: &Request, dialect: Dialect) -> Result<Page, NoPage> {
+        let head = &request.head;
+        let resource = match Route::of(self.input.text(head.path)) {
+            Route::Resource(resource) => resource,
+            Route::Call(..) => return Err(NoPage::Method("POST")),
+            Route::Health if reads(head) => {
+                return Ok(Page::json(br#"{"status":"ok"}"#.to_vec()));
+            }
+            Route::Health => return Err(NoPage::Method("GET, HEAD")),
+            Route::Metrics | Route::Unknown => return Err(NoPage::NotFound),
+        };
+        let required_key = self.shared.config.required_key.as_deref();
+        if let Some(bad_key) = dialect.check_key(head, &self.input, required_key) {
+            return Err(NoPage::Error(bad_key));
+        }
+        let asked = Asked {
+            resource,
+            method: head.method,
+            dialect,
+            query: self.input.text(head.query),
+            content_type: head.content_type.map_or("", |span| self.input.text(span)),
+            body: self.input.body(request),
+        };
+        respond(self.shared, asked)
     }
 
     /// Answers a client that sent no request, then closes without losing the answer.
@@ -56,30 +93,6 @@ where
         {
             // Closing a socket with unread bytes would reset it.
             let _ = tokio::time::timeout(LINGER, self.input.drain(&mut self.io)).await;
-        }
-    }
-
-    fn page_body(&mut self, head: &Head, dialect: Dialect) -> Result<(), ApiError> {
-        let reads = matches!(head.method, Method::Get | Method::Head);
-        match head.route {
-            Route::Models if reads => {
-                let required_key = self.shared.config.required_key.as_deref();
-                if let Some(bad_key) = dialect.check_key(head, &self.input, required_key) {
-                    return Err(bad_key);
-                }
-                dialect.models(&mut self.body, &self.shared.config.models);
-                Ok(())
-            }
-            Route::Health if reads => {
-                self.body.clear();
-                self.body.extend_from_slice(br#"{"status":"ok"}"#);
-                Ok(())
-            }
-            Route::Unknown => Err(self.no_page(head, dialect, 404)),
-            Route::ChatCompletions | Route::Messages => {
-                Err(self.wrong_method(head, dialect, "POST"))
-            }
-            Route::Models | Route::Health => Err(self.wrong_method(head, dialect, "GET, HEAD")),
         }
     }
 
@@ -106,8 +119,8 @@ where
         ApiError {
             // Otherwise OpenAI's own code for 404 would blame the model.
             kind: match dialect {
-                Dialect::OpenAi => "invalid_request_error",
-                Dialect::Anthropic => "",
+                Dialect::OpenAi => "invalid_request_error".into(),
+                Dialect::Anthropic | Dialect::Gemini => "".into(),
             },
             message: message.into(),
             ..ApiError::of(status)
@@ -122,4 +135,8 @@ where
             took: Duration::ZERO,
         }
     }
+}
+
+fn reads(head: &Head) -> bool {
+    matches!(head.method, Method::Get | Method::Head)
 }

@@ -4,28 +4,57 @@
 //! fails; `plan` does.
 
 mod anthropic;
+mod frames;
+mod gemini;
 mod message;
 mod openai;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::http::{Head, Input, Output};
 use crate::limits::{Levels, Refusal};
+use crate::script::Oddity;
 
+pub(crate) use frames::Frames;
 pub(crate) use message::tokens;
 
-/// A provider's way of speaking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+/// A provider's way of speaking: its keys, errors, ids and rate headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Dialect {
-    /// `POST /v1/chat/completions`.
+    /// OpenAI, and what is compatible with it.
     #[serde(rename = "openai")]
     OpenAi,
-    /// `POST /v1/messages`.
+    /// Anthropic.
     #[serde(rename = "anthropic")]
     Anthropic,
+    /// Gemini, as its Developer API speaks.
+    #[serde(rename = "gemini")]
+    Gemini,
+}
+
+/// What a call asks a model to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// `POST /v1/chat/completions`.
+    ChatCompletions,
+    /// `POST /v1/responses`.
+    Responses,
+    /// `POST /v1/embeddings`.
+    Embeddings,
+    /// `POST /v1/messages`.
+    Messages,
+    /// `POST /v1/messages/count_tokens`.
+    CountTokens,
+    /// `POST /v1beta/models/NAME:generateContent`.
+    GenerateContent,
+    /// `POST /v1beta/models/NAME:streamGenerateContent`.
+    StreamGenerateContent,
+    /// `POST /v1beta/models/NAME:countTokens`.
+    GeminiCountTokens,
 }
 
 /// What a request asks for.
@@ -37,6 +66,35 @@ pub(crate) struct Ask<'a> {
     pub(crate) input_tokens: u64,
     /// The request's cap on output tokens.
     pub(crate) max_output: Option<u64>,
+    /// How a streamed answer is wanted; `None`: in one piece.
+    pub(crate) stream: Option<StreamForm>,
+    /// The function that the answer is to call.
+    pub(crate) function: Option<Cow<'a, str>>,
+    pub(crate) details: Details,
+}
+
+/// How a streamed answer is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StreamForm {
+    /// Whether a chunk of its own tells the usage (OpenAI chat).
+    pub(crate) usage: bool,
+    /// Server-sent events; else one JSON array (Gemini without `alt=sse`).
+    pub(crate) sse: bool,
+}
+
+/// What only one operation asks for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum Details {
+    #[default]
+    None,
+    /// Embeddings.
+    Embeddings {
+        /// A number for each input, from its text.
+        inputs: Vec<u64>,
+        dimensions: usize,
+        /// Base64 of little-endian floats; else numbers.
+        base64: bool,
+    },
 }
 
 /// A request's body, with the first thing that is wrong with it.
@@ -46,18 +104,70 @@ pub(crate) struct Parsed<'a> {
     pub(crate) problem: Option<ApiError>,
 }
 
+/// What a dialect's parser may look at besides the body.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Around<'a> {
+    pub(crate) anthropic_version: Option<&'a [u8]>,
+    /// The model in the path.
+    pub(crate) model: Option<&'a str>,
+    pub(crate) query: &'a str,
+}
+
 /// What an answer says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Completion<'a> {
     pub(crate) id: u64,
     /// Since the Unix epoch.
     pub(crate) wall: Duration,
-    pub(crate) model: &'a str,
-    pub(crate) text: &'a str,
+    pub(crate) model: String,
+    /// The text; the arguments as JSON if a function is called.
+    pub(crate) text: Cow<'a, str>,
+    /// The function that is called.
+    pub(crate) function: Option<String>,
     pub(crate) input_tokens: u64,
+    /// The part of the input tokens that a cache saved.
+    pub(crate) cached_tokens: u64,
     pub(crate) output_tokens: u64,
-    /// Whether the token cap cut the text.
-    pub(crate) cut: bool,
+    pub(crate) end: End,
+    /// What is wrong with it on purpose.
+    pub(crate) oddity: Option<Oddity>,
+    pub(crate) details: Details,
+}
+
+impl Completion<'_> {
+    /// The status that the answer tells: an error's own, even inside a 200.
+    pub(crate) fn told_status(&self) -> u16 {
+        match self.oddity {
+            Some(Oddity::ErrorInside(status) | Oddity::ErrorAfter { status, .. }) => status,
+            _ => 200,
+        }
+    }
+}
+
+/// Why a text ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It is complete.
+    Stop,
+    /// The token cap cut it.
+    Length,
+    /// A filter held it back.
+    Filtered,
+    /// The model refused.
+    Refused,
+}
+
+/// A step of a streamed answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step<'t> {
+    /// Before the first token.
+    Open,
+    /// The next piece of the text.
+    Text(&'t str),
+    /// After the last token: the end's reason, the usage and the terminator.
+    Close,
+    /// Instead of all that would follow.
+    Error(&'t ApiError),
 }
 
 /// An error as a dialect's body tells it.
@@ -65,12 +175,14 @@ pub(crate) struct Completion<'a> {
 pub(crate) struct ApiError {
     pub(crate) status: u16,
     /// Empty: the dialect's own for the status.
-    pub(crate) kind: &'static str,
-    pub(crate) code: Option<&'static str>,
+    pub(crate) kind: Cow<'static, str>,
+    pub(crate) code: Option<Cow<'static, str>>,
     pub(crate) param: Option<&'static str>,
     /// Empty: the dialect's own for the status.
     pub(crate) message: Cow<'static, str>,
     pub(crate) headers: Vec<(String, String)>,
+    /// How long to wait, where the body tells it (Gemini).
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl ApiError {
@@ -84,9 +196,92 @@ impl ApiError {
 
     pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> ApiError {
         ApiError {
-            kind: "invalid_request_error",
+            kind: "invalid_request_error".into(),
             message: message.into(),
             ..ApiError::of(400)
+        }
+    }
+}
+
+impl Operation {
+    /// Whose words it speaks.
+    pub fn dialect(self) -> Dialect {
+        match self {
+            Operation::ChatCompletions | Operation::Responses | Operation::Embeddings => {
+                Dialect::OpenAi
+            }
+            Operation::Messages | Operation::CountTokens => Dialect::Anthropic,
+            Operation::GenerateContent
+            | Operation::StreamGenerateContent
+            | Operation::GeminiCountTokens => Dialect::Gemini,
+        }
+    }
+
+    /// Whether it makes a model generate text; else it only reads.
+    pub(crate) fn generates(self) -> bool {
+        match self {
+            Operation::ChatCompletions
+            | Operation::Responses
+            | Operation::Messages
+            | Operation::GenerateContent
+            | Operation::StreamGenerateContent => true,
+            Operation::Embeddings | Operation::CountTokens | Operation::GeminiCountTokens => false,
+        }
+    }
+
+    /// Whether it counts against the account's limits and takes the back end's time.
+    pub(crate) fn is_metered(self) -> bool {
+        self.generates() || self == Operation::Embeddings
+    }
+
+    /// Parses and validates a body.
+    pub(crate) fn parse<'a>(self, around: Around<'a>, body: &'a [u8]) -> Parsed<'a> {
+        match self {
+            Operation::ChatCompletions => openai::parse(body),
+            Operation::Messages => anthropic::parse(around.anthropic_version, body),
+            Operation::Responses
+            | Operation::Embeddings
+            | Operation::CountTokens
+            | Operation::GenerateContent
+            | Operation::StreamGenerateContent
+            | Operation::GeminiCountTokens => Parsed {
+                problem: Some(ApiError::of(501)),
+                ..Parsed::default()
+            },
+        }
+    }
+
+    /// Writes an answer's body in one piece.
+    pub(crate) fn completion(self, body: &mut Vec<u8>, completion: &Completion<'_>) {
+        match self {
+            Operation::ChatCompletions => write_json(body, &openai::completion(completion)),
+            Operation::Messages => write_json(body, &anthropic::completion(completion)),
+            Operation::Responses
+            | Operation::Embeddings
+            | Operation::CountTokens
+            | Operation::GenerateContent
+            | Operation::StreamGenerateContent
+            | Operation::GeminiCountTokens => body.clear(),
+        }
+    }
+
+    /// Writes the frames of one step of a streamed answer.
+    pub(crate) fn frames(
+        self,
+        frames: &mut Frames,
+        completion: &Completion<'_>,
+        form: StreamForm,
+        step: Step<'_>,
+    ) {
+        match self {
+            Operation::ChatCompletions => openai::frames(frames, completion, step, form.usage),
+            Operation::Messages
+            | Operation::Responses
+            | Operation::Embeddings
+            | Operation::CountTokens
+            | Operation::GenerateContent
+            | Operation::StreamGenerateContent
+            | Operation::GeminiCountTokens => {}
         }
     }
 }
@@ -110,6 +305,7 @@ impl Dialect {
         let key = match self {
             Dialect::OpenAi => head.bearer,
             Dialect::Anthropic => head.x_api_key.or(head.bearer),
+            Dialect::Gemini => head.x_goog_api_key.or(head.bearer),
         };
         let key = key.map_or(&b""[..], |span| input.bytes(span));
         let missing = key.is_empty();
@@ -119,26 +315,8 @@ impl Dialect {
         Some(match self {
             Dialect::OpenAi => openai::bad_key(missing),
             Dialect::Anthropic => anthropic::bad_key(missing),
+            Dialect::Gemini => gemini::bad_key(missing),
         })
-    }
-
-    /// Parses and validates a body.
-    pub(crate) fn parse<'a>(self, head: &Head, input: &'a Input, body: &'a [u8]) -> Parsed<'a> {
-        match self {
-            Dialect::OpenAi => openai::parse(body),
-            Dialect::Anthropic => {
-                let version = head.anthropic_version.map(|span| input.bytes(span));
-                anthropic::parse(version, body)
-            }
-        }
-    }
-
-    /// Writes an answer's body.
-    pub(crate) fn completion(self, body: &mut Vec<u8>, completion: Completion<'_>) {
-        match self {
-            Dialect::OpenAi => write_json(body, &openai::completion(&completion)),
-            Dialect::Anthropic => write_json(body, &anthropic::completion(&completion)),
-        }
     }
 
     /// Writes an error's body.
@@ -146,6 +324,7 @@ impl Dialect {
         match self {
             Dialect::OpenAi => write_json(body, &openai::error(error)),
             Dialect::Anthropic => write_json(body, &anthropic::error(error, id)),
+            Dialect::Gemini => write_json(body, &gemini::error(error)),
         }
     }
 
@@ -154,6 +333,7 @@ impl Dialect {
         match self {
             Dialect::OpenAi => write_json(body, &openai::models(models)),
             Dialect::Anthropic => write_json(body, &anthropic::models(models)),
+            Dialect::Gemini => body.clear(),
         }
     }
 
@@ -162,6 +342,7 @@ impl Dialect {
         match self {
             Dialect::OpenAi => openai::refusal(refusal, model, headers),
             Dialect::Anthropic => anthropic::refusal(refusal, headers),
+            Dialect::Gemini => gemini::refusal(refusal, model),
         }
     }
 
@@ -170,6 +351,7 @@ impl Dialect {
         match self {
             Dialect::OpenAi => openai::headers(output, id, took),
             Dialect::Anthropic => anthropic::headers(output, id),
+            Dialect::Gemini => {}
         }
     }
 
@@ -178,6 +360,8 @@ impl Dialect {
         match self {
             Dialect::OpenAi => openai::rate_headers(output, levels),
             Dialect::Anthropic => anthropic::rate_headers(output, levels, wall),
+            // Gemini tells no rates in headers.
+            Dialect::Gemini => {}
         }
     }
 }

@@ -21,17 +21,8 @@ pub(crate) enum Method {
     Get,
     Head,
     Post,
+    Delete,
     Other,
-}
-
-/// The paths a provider serves, with or without `/v1`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
-    ChatCompletions,
-    Messages,
-    Models,
-    Health,
-    Unknown,
 }
 
 /// How a request's body is delimited.
@@ -45,19 +36,24 @@ pub(crate) enum BodyLength {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) method: Method,
-    pub(crate) route: Route,
     /// The method and the path, as they came.
     pub(crate) method_text: Span,
     pub(crate) path: Span,
+    /// What follows the question mark; empty without one.
+    pub(crate) query: Span,
     /// The head's bytes, the empty line included.
     pub(crate) len: usize,
     pub(crate) body: BodyLength,
     pub(crate) keep_alive: bool,
+    /// HTTP/1.1 or later; earlier clients know no chunks.
+    pub(crate) is_1_1: bool,
     pub(crate) expects_continue: bool,
     /// The token of `authorization: Bearer`.
     pub(crate) bearer: Option<Span>,
     pub(crate) x_api_key: Option<Span>,
+    pub(crate) x_goog_api_key: Option<Span>,
     pub(crate) anthropic_version: Option<Span>,
+    pub(crate) content_type: Option<Span>,
 }
 
 /// Why a head is not one: a status and a message for the client.
@@ -77,19 +73,24 @@ impl Head {
         let (Some(method), Some(target)) = (request.method, request.path) else {
             return Err((400, "malformed request line"));
         };
-        let path = target.split('?').next().unwrap_or_default();
+        let (path, query) = target
+            .split_once('?')
+            .unwrap_or((target, &target[target.len()..]));
         let mut head = Head {
             method: Method::of(method),
-            route: Route::of(path),
             method_text: span(bytes, method.as_bytes()),
             path: span(bytes, path.as_bytes()),
+            query: span(bytes, query.as_bytes()),
             len,
             body: BodyLength::Sized(0),
             keep_alive: request.version == Some(1),
+            is_1_1: request.version == Some(1),
             expects_continue: false,
             bearer: None,
             x_api_key: None,
+            x_goog_api_key: None,
             anthropic_version: None,
+            content_type: None,
         };
         for header in request.headers.iter() {
             head.note(bytes, header)?;
@@ -113,12 +114,14 @@ impl Head {
                     self.keep_alive = true;
                 }
             }
+            12 if is("content-type") => self.content_type = Some(span(bytes, value)),
             13 if is("authorization") => {
                 let (scheme, token) = value.split_at_checked(7).unwrap_or_default();
                 if scheme.eq_ignore_ascii_case(b"bearer ") {
                     self.bearer = Some(span(bytes, token.trim_ascii()));
                 }
             }
+            14 if is("x-goog-api-key") => self.x_goog_api_key = Some(span(bytes, value)),
             14 if is("content-length") => {
                 if let BodyLength::Sized(_) = self.body {
                     self.body = BodyLength::Sized(content_length(value)?);
@@ -143,19 +146,8 @@ impl Method {
             "GET" => Method::Get,
             "HEAD" => Method::Head,
             "POST" => Method::Post,
+            "DELETE" => Method::Delete,
             _ => Method::Other,
-        }
-    }
-}
-
-impl Route {
-    fn of(path: &str) -> Route {
-        match path.strip_prefix("/v1").unwrap_or(path) {
-            "/chat/completions" => Route::ChatCompletions,
-            "/messages" => Route::Messages,
-            "/models" => Route::Models,
-            "/health" => Route::Health,
-            _ => Route::Unknown,
         }
     }
 }
@@ -185,13 +177,13 @@ mod tests {
     fn finds_what_a_provider_looks_at() {
         let bytes = b"POST /v1/chat/completions?x=1 HTTP/1.1\r\nAuthorization: Bearer  sk-1 \r\nContent-Length: 12\r\nExpect: 100-continue\r\n\r\n{";
         let head = Head::parse(bytes).unwrap().unwrap();
-        assert_eq!(head.route, Route::ChatCompletions);
         assert_eq!(head.body, BodyLength::Sized(12));
         assert_eq!(head.len, bytes.len() - 1);
         assert!(head.keep_alive && head.expects_continue);
         let text = |span: Span| &bytes[span.start..span.end];
         assert_eq!(text(head.bearer.unwrap()), b"sk-1");
         assert_eq!(text(head.path), b"/v1/chat/completions");
+        assert_eq!(text(head.query), b"x=1");
     }
 
     #[test]

@@ -100,6 +100,11 @@ impl Input {
         &self.data[self.start + span.start..self.start + span.end]
     }
 
+    /// A part of the current request's head as text; empty unless it is UTF-8.
+    pub(crate) fn text(&self, span: Span) -> &str {
+        std::str::from_utf8(self.bytes(span)).unwrap_or_default()
+    }
+
     /// Forgets a request that was dealt with.
     pub(crate) fn finish(&mut self, request: &Request) {
         self.start += request.len;

@@ -7,7 +7,7 @@ mod head;
 mod input;
 mod output;
 
-pub(crate) use head::{Head, Method, Route, Span};
+pub(crate) use head::{Head, Method, Span};
 pub(crate) use input::{Input, ReadError, Request};
 pub(crate) use output::{Output, reason_phrase};
 

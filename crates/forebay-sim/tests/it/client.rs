@@ -24,6 +24,16 @@ impl Answer {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// The data of each event of a streamed answer.
+    pub(crate) fn events(&self) -> Vec<String> {
+        let text = String::from_utf8(self.body.clone()).expect("a text body");
+        let data = |frame: &str| {
+            let line = frame.lines().find_map(|line| line.strip_prefix("data: "));
+            line.map(str::to_owned)
+        };
+        text.split("\n\n").filter_map(data).collect()
+    }
+
     /// The answer's text, in either dialect.
     pub(crate) fn text(&self) -> String {
         let json = self.json();
@@ -79,6 +89,19 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Client<IO> {
         self.answer().await.expect("a whole answer")
     }
 
+    /// Reads until these bytes have come.
+    pub(crate) async fn read_until(&mut self, bytes: &[u8]) {
+        while !self.buffer.windows(bytes.len()).any(|w| w == bytes) {
+            let read = self.io.read_buf(&mut self.buffer).await;
+            assert!(matches!(read, Ok(1..)), "the connection ended before");
+        }
+    }
+
+    /// What has come and was not taken as an answer.
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.buffer
+    }
+
     /// Everything until the connection ends.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         while let Ok(1..) = self.io.read_buf(&mut self.buffer).await {}
@@ -94,6 +117,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Client<IO> {
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
             .collect();
+        let is_chunked =
+            |(name, value): &(String, String)| name == "transfer-encoding" && value == "chunked";
+        if headers.iter().any(is_chunked) {
+            let (body, len) = dechunk(&self.buffer[head_end..])?;
+            self.buffer.drain(..head_end + len);
+            return Some(Answer {
+                status,
+                headers,
+                body,
+            });
+        }
         let length = headers.iter().find(|(name, _)| name == "content-length");
         let length: usize = length.map_or(0, |(_, value)| value.parse().expect("a length"));
         if self.buffer.len() < head_end + length {
@@ -127,6 +161,25 @@ pub(crate) fn scripted(script: impl Fn(&Call<'_>) -> Action + Send + Sync + 'sta
     })
 }
 
+/// The body of a whole chunked answer, and the bytes that it takes.
+fn dechunk(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let mut body = Vec::new();
+    let mut at = 0;
+    loop {
+        let line = bytes[at..].windows(2).position(|w| w == b"\r\n")?;
+        let size = std::str::from_utf8(&bytes[at..at + line]).expect("a chunk size");
+        let size = usize::from_str_radix(size, 16).expect("a chunk size");
+        at += line + 2;
+        body.extend_from_slice(bytes.get(at..at + size)?);
+        let end = bytes.get(at + size..at + size + 2)?;
+        assert_eq!(end, b"\r\n", "the end of a chunk");
+        at += size + 2;
+        if size == 0 {
+            return Some((body, at));
+        }
+    }
+}
+
 /// A request with a body, to a dialect's path, with a key.
 pub(crate) fn post(dialect: Dialect, body: &str) -> String {
     let (path, headers) = match dialect {
@@ -135,6 +188,7 @@ pub(crate) fn post(dialect: Dialect, body: &str) -> String {
             "/v1/messages",
             "x-api-key: k\r\nanthropic-version: 2023-06-01\r\n",
         ),
+        Dialect::Gemini => ("/v1beta/models/m:generateContent", "x-goog-api-key: k\r\n"),
     };
     raw_post(path, headers, body)
 }

@@ -18,3 +18,5 @@ mod log;
 mod loopback;
 /// Each order of a script does what it says.
 mod script;
+/// Streamed answers: true frames, in order, when they are due, and torn as told.
+mod streams;

@@ -89,8 +89,8 @@ async fn errors_have_the_dialects_own_body() {
     let sim = scripted(|call| match call.prompt {
         "quota" => Action::Error {
             status: 429,
-            kind: "insufficient_quota",
-            code: Some("insufficient_quota"),
+            kind: "insufficient_quota".into(),
+            code: Some("insufficient_quota".into()),
             message: "You exceeded your current quota.".to_owned(),
             headers: vec![("x-should-retry".to_owned(), "false".to_owned())],
         },

@@ -12,8 +12,8 @@ use crate::harness::{Scenario, first_tries, fixed, prompts};
 fn error(status: u16, code: Option<&'static str>, headers: &[(&str, &str)]) -> Action {
     Action::Error {
         status,
-        kind: code.unwrap_or(""),
-        code,
+        kind: code.unwrap_or("").into(),
+        code: code.map(Into::into),
         message: String::new(),
         headers: headers
             .iter()

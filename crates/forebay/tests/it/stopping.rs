@@ -14,8 +14,8 @@ use crate::harness::{Scenario, first_tries, fixed, prompts};
 fn quota() -> Action {
     Action::Error {
         status: 429,
-        kind: "insufficient_quota",
-        code: Some("insufficient_quota"),
+        kind: "insufficient_quota".into(),
+        code: Some("insufficient_quota".into()),
         message: "You exceeded your current quota.".into(),
         headers: Vec::new(),
     }

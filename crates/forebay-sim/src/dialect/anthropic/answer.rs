@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use crate::dialect::{Completion, Id, request_id};
+use crate::dialect::{Completion, End, Id, request_id};
 use crate::http::Output;
 
 #[derive(Serialize)]
@@ -43,7 +43,7 @@ struct CacheCreation {
     ephemeral_1h_input_tokens: u64,
 }
 
-pub(in crate::dialect) fn completion<'a>(completion: &Completion<'a>) -> Answer<'a> {
+pub(in crate::dialect) fn completion<'a>(completion: &'a Completion<'_>) -> Answer<'a> {
     Answer {
         id: Id {
             prefix: "msg_01",
@@ -51,21 +51,21 @@ pub(in crate::dialect) fn completion<'a>(completion: &Completion<'a>) -> Answer<
         },
         kind: "message",
         role: "assistant",
-        model: completion.model,
+        model: &completion.model,
         content: [TextBlock {
             kind: "text",
-            text: completion.text,
+            text: &completion.text,
         }],
-        stop_reason: if completion.cut {
-            "max_tokens"
-        } else {
-            "end_turn"
+        stop_reason: match completion.end {
+            End::Stop => "end_turn",
+            End::Length => "max_tokens",
+            End::Filtered | End::Refused => "refusal",
         },
         stop_sequence: (),
         usage: Usage {
-            input_tokens: completion.input_tokens,
+            input_tokens: completion.input_tokens - completion.cached_tokens,
             cache_creation_input_tokens: 0,
-            cache_read_input_tokens: 0,
+            cache_read_input_tokens: completion.cached_tokens,
             cache_creation: CacheCreation::default(),
             output_tokens: completion.output_tokens,
             service_tier: "standard",

@@ -10,7 +10,7 @@ use crate::dialect::{ApiError, Id, request_id};
 
 pub(in crate::dialect) fn bad_key(missing: bool) -> ApiError {
     ApiError {
-        kind: "authentication_error",
+        kind: "authentication_error".into(),
         message: Cow::Borrowed(match missing {
             true => "x-api-key header is required",
             false => "invalid x-api-key",
@@ -46,7 +46,7 @@ pub(in crate::dialect) fn error(error: &ApiError, id: u64) -> ErrorBody<'_> {
     ErrorBody {
         kind: "error",
         error: ErrorFields {
-            kind: match error.kind {
+            kind: match &*error.kind {
                 "" => kind,
                 kind => kind,
             },
@@ -54,7 +54,10 @@ pub(in crate::dialect) fn error(error: &ApiError, id: u64) -> ErrorBody<'_> {
                 "" => message,
                 message => message,
             },
-            details: error.code.map(|error_code| Details { error_code }),
+            details: error
+                .code
+                .as_deref()
+                .map(|error_code| Details { error_code }),
         },
         request_id: request_id(id),
     }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::dialect::message::{self, Content, Message, Text};
-use crate::dialect::{ApiError, Ask, Parsed};
+use crate::dialect::{ApiError, Ask, Parsed, StreamForm};
 
 /// The version that allows system messages and takes no sampling parameters.
 const NEWEST: &[u8] = b"2026-10-21";
@@ -51,6 +51,11 @@ pub(in crate::dialect) fn parse<'a>(version: Option<&[u8]>, body: &'a [u8]) -> P
         model: body.model.unwrap_or_default().0,
         input_tokens: message::tokens_of_chars(chars),
         max_output: body.max_tokens,
+        stream: (body.stream == Some(true)).then_some(StreamForm {
+            usage: true,
+            sse: true,
+        }),
+        ..Ask::default()
     };
     Parsed { ask, problem }
 }
@@ -108,8 +113,7 @@ fn problem(newest: bool, body: &Body<'_>) -> Option<ApiError> {
             "temperature, top_p and top_k: Extra inputs are not permitted",
         ));
     }
-    (body.stream == Some(true))
-        .then(|| ApiError::invalid("stream: this version of forebay-sim does not stream"))
+    None
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::dialect::{Completion, Id, request_id};
+use crate::dialect::{Completion, End, Id, request_id};
 use crate::http::Output;
 
 #[derive(Serialize)]
@@ -38,7 +38,7 @@ struct Assistant<'a> {
 }
 
 #[derive(Serialize)]
-struct Usage {
+pub(super) struct Usage {
     prompt_tokens: u64,
     completion_tokens: u64,
     total_tokens: u64,
@@ -60,7 +60,22 @@ struct CompletionDetails {
     rejected_prediction_tokens: u64,
 }
 
-pub(in crate::dialect) fn completion<'a>(completion: &Completion<'a>) -> ChatCompletion<'a> {
+impl Usage {
+    pub(super) fn of(completion: &Completion<'_>) -> Usage {
+        Usage {
+            prompt_tokens: completion.input_tokens,
+            completion_tokens: completion.output_tokens,
+            total_tokens: completion.input_tokens + completion.output_tokens,
+            prompt_tokens_details: PromptDetails {
+                cached_tokens: completion.cached_tokens,
+                audio_tokens: 0,
+            },
+            completion_tokens_details: CompletionDetails::default(),
+        }
+    }
+}
+
+pub(in crate::dialect) fn completion<'a>(completion: &'a Completion<'_>) -> ChatCompletion<'a> {
     ChatCompletion {
         id: Id {
             prefix: "chatcmpl-",
@@ -68,27 +83,30 @@ pub(in crate::dialect) fn completion<'a>(completion: &Completion<'a>) -> ChatCom
         },
         object: "chat.completion",
         created: completion.wall.as_secs(),
-        model: completion.model,
+        model: &completion.model,
         choices: [Choice {
             index: 0,
             message: Assistant {
                 role: "assistant",
-                content: completion.text,
+                content: &completion.text,
                 refusal: (),
                 annotations: [],
             },
             logprobs: (),
-            finish_reason: if completion.cut { "length" } else { "stop" },
+            finish_reason: finish_reason(completion.end),
         }],
-        usage: Usage {
-            prompt_tokens: completion.input_tokens,
-            completion_tokens: completion.output_tokens,
-            total_tokens: completion.input_tokens + completion.output_tokens,
-            prompt_tokens_details: PromptDetails::default(),
-            completion_tokens_details: CompletionDetails::default(),
-        },
+        usage: Usage::of(completion),
         service_tier: "default",
         system_fingerprint: "fp_forebaysim",
+    }
+}
+
+/// This dialect's word for why a text ends.
+pub(super) fn finish_reason(end: End) -> &'static str {
+    match end {
+        End::Stop | End::Refused => "stop",
+        End::Length => "length",
+        End::Filtered => "content_filter",
     }
 }
 

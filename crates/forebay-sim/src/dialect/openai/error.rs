@@ -18,7 +18,7 @@ pub(in crate::dialect) fn bad_key(missing: bool) -> ApiError {
     }
     ApiError {
         status: 401,
-        code: Some("invalid_api_key"),
+        code: Some("invalid_api_key".into()),
         ..ApiError::invalid(
             "Incorrect API key provided: sim-****. You can find your API key at \
              https://platform.openai.com/account/api-keys.",
@@ -48,13 +48,16 @@ pub(in crate::dialect) fn error(error: &ApiError) -> ErrorBody<'_> {
                 "" => message,
                 message => message,
             },
-            kind: match error.kind {
+            kind: match &*error.kind {
                 "" => kind,
                 kind => kind,
             },
             param: error.param,
             // A kind that was given does not get a code that was not.
-            code: error.code.or(code.filter(|_| error.kind.is_empty())),
+            code: error
+                .code
+                .as_deref()
+                .or(code.filter(|_| error.kind.is_empty())),
         },
     }
 }

@@ -7,8 +7,10 @@ mod answer;
 mod error;
 mod rate;
 mod request;
+mod stream;
 
 pub(super) use answer::{completion, headers, models};
 pub(super) use error::{bad_key, error};
 pub(super) use rate::{rate_headers, refusal};
 pub(super) use request::parse;
+pub(super) use stream::frames;

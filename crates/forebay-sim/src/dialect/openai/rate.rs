@@ -54,8 +54,8 @@ pub(in crate::dialect) fn refusal(refusal: &Refusal, model: &str, headers: bool)
         }
     };
     ApiError {
-        kind,
-        code: Some("rate_limit_exceeded"),
+        kind: kind.into(),
+        code: Some("rate_limit_exceeded".into()),
         message: message.into(),
         headers: rate_headers,
         ..ApiError::of(429)

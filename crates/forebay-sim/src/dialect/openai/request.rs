@@ -5,7 +5,7 @@
 use serde::Deserialize;
 
 use crate::dialect::message::{self, Message, Text};
-use crate::dialect::{ApiError, Ask, Parsed};
+use crate::dialect::{ApiError, Ask, Parsed, StreamForm};
 
 /// Models that reject `max_tokens`.
 const REASONING: [&str; 4] = ["o1", "o3", "o4", "gpt-5"];
@@ -19,6 +19,12 @@ struct Body<'a> {
     max_tokens: Option<u64>,
     max_completion_tokens: Option<u64>,
     stream: Option<bool>,
+    stream_options: Option<StreamOptions>,
+}
+
+#[derive(Deserialize)]
+struct StreamOptions {
+    include_usage: Option<bool>,
 }
 
 pub(in crate::dialect) fn parse(body: &[u8]) -> Parsed<'_> {
@@ -39,6 +45,13 @@ pub(in crate::dialect) fn parse(body: &[u8]) -> Parsed<'_> {
         model: body.model.unwrap_or_default().0,
         input_tokens,
         max_output: body.max_completion_tokens.or(body.max_tokens),
+        stream: (body.stream == Some(true)).then(|| StreamForm {
+            usage: body
+                .stream_options
+                .is_some_and(|options| options.include_usage == Some(true)),
+            sse: true,
+        }),
+        ..Ask::default()
     };
     Parsed { ask, problem }
 }
@@ -62,14 +75,14 @@ fn problem(body: &Body<'_>) -> Option<ApiError> {
     let Some(messages) = &body.messages else {
         return Some(ApiError {
             param: Some("messages"),
-            code: Some("missing_required_parameter"),
+            code: Some("missing_required_parameter".into()),
             ..ApiError::invalid("Missing required parameter: 'messages'.")
         });
     };
     if messages.is_empty() {
         return Some(ApiError {
             param: Some("messages"),
-            code: Some("empty_array"),
+            code: Some("empty_array".into()),
             ..ApiError::invalid(
                 "Invalid 'messages': empty array. Expected an array with minimum length 1, but \
                  got an empty array instead.",
@@ -79,7 +92,7 @@ fn problem(body: &Body<'_>) -> Option<ApiError> {
     if body.max_tokens.is_some() && REASONING.iter().any(|name| model.starts_with(name)) {
         return Some(ApiError {
             param: Some("max_tokens"),
-            code: Some("unsupported_parameter"),
+            code: Some("unsupported_parameter".into()),
             ..ApiError::invalid(
                 "Unsupported parameter: 'max_tokens' is not supported with this model. Use \
                  'max_completion_tokens' instead.",
@@ -89,18 +102,14 @@ fn problem(body: &Body<'_>) -> Option<ApiError> {
     if body.max_completion_tokens.or(body.max_tokens) == Some(0) {
         return Some(ApiError {
             param: Some("max_tokens"),
-            code: Some("integer_below_min_value"),
+            code: Some("integer_below_min_value".into()),
             ..ApiError::invalid(
                 "Invalid 'max_tokens': integer below minimum value. Expected a value >= 1, but \
                  got 0 instead.",
             )
         });
     }
-    (body.stream == Some(true)).then(|| ApiError {
-        param: Some("stream"),
-        code: Some("unsupported_value"),
-        ..ApiError::invalid("Unsupported value: this version of forebay-sim does not stream.")
-    })
+    None
 }
 
 #[cfg(test)]
@@ -117,11 +126,11 @@ mod tests {
         };
         assert_eq!(
             code("o3-mini", "max_tokens"),
-            Some(Some("unsupported_parameter"))
+            Some(Some("unsupported_parameter".into()))
         );
         assert_eq!(
             code("gpt-5", "max_tokens"),
-            Some(Some("unsupported_parameter"))
+            Some(Some("unsupported_parameter".into()))
         );
         assert_eq!(code("gpt-5", "max_completion_tokens"), None);
         assert_eq!(code("gpt-4o", "max_tokens"), None);

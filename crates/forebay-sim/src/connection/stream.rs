@@ -1,0 +1,297 @@
+//! Streams an answer, frame by frame, as its tokens come into being.
+//!
+//! Owns the order of the steps and when each is due. Never makes a frame; the dialects do.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::wire::Wire;
+use super::{Connection, Flow, Stamp};
+use crate::dialect::{ApiError, Dialect, Frames, Step, StreamForm};
+use crate::http::{Input, Request};
+use crate::log::DropReason;
+use crate::plan::Generation;
+use crate::script::Oddity;
+use crate::ticket::Ticket;
+
+/// The comment that servers send while nothing else comes.
+const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
+
+/// Characters of a token, as everywhere in the simulator.
+const TOKEN_CHARS: usize = 4;
+
+impl<'s, IO> Connection<'s, IO>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    /// Streams an answer.
+    pub(super) async fn stream(
+        &mut self,
+        request: &Request,
+        mut ticket: Ticket<'s>,
+        mut generation: Generation<'s>,
+    ) -> Flow {
+        let silent = !matches!(
+            generation.completion.oddity,
+            Some(Oddity::Comments(_) | Oddity::CommentsOnly(_))
+        );
+        if silent && self.until(generation.pace.reach(0)).await.is_none() {
+            ticket.dropped(DropReason::ClientGone);
+            return Flow::Close;
+        }
+        let now = self.shared.since_start();
+        let stamp = Stamp {
+            id: self.shared.id(ticket.seq),
+            now,
+            took: now.saturating_sub(ticket.received),
+        };
+        self.build_head(&generation, stamp, request);
+        let chunked = request.head.is_1_1;
+        let mut streamed = Streamed {
+            operation: ticket.operation,
+            input: &mut self.input,
+            wire: Wire::new(&mut self.io, &generation.answer.shape),
+            chunked,
+            frames: Frames::default(),
+        };
+        let mut ended = streamed.wire.send(self.output.bytes()).await;
+        if ended.is_ok() {
+            let chunk = self.shared.config.chunk_tokens.max(1);
+            let parts = Parts {
+                completion: &mut generation.completion,
+                pace: &mut generation.pace,
+                form: generation.stream.unwrap_or(StreamForm {
+                    usage: true,
+                    sse: true,
+                }),
+                cut_at: generation.cut_at,
+                chunk,
+            };
+            ended = streamed.run(parts).await;
+        }
+        ticket.settle(self.shared.since_start());
+        self.end(
+            ended,
+            ticket,
+            &generation,
+            chunked && request.head.keep_alive,
+        )
+        .await
+    }
+
+    /// Logs how a streamed answer ended, and closes or keeps the connection.
+    async fn end(
+        &mut self,
+        ended: Result<(), DropReason>,
+        ticket: Ticket<'s>,
+        generation: &Generation<'s>,
+        keep_alive: bool,
+    ) -> Flow {
+        match ended {
+            Ok(()) => {
+                ticket.answered(generation.completion.told_status());
+                match keep_alive && !generation.answer.closes() {
+                    true => Flow::KeepAlive,
+                    false => Flow::Close,
+                }
+            }
+            Err(reason) => self.halt(reason, ticket, &generation.answer.shape).await,
+        }
+    }
+
+    fn build_head(&mut self, generation: &Generation<'s>, stamp: Stamp, request: &Request) {
+        let answer = &generation.answer;
+        let wall = self.shared.wall(stamp.now);
+        let output = self.output.start(answer.status, wall);
+        let sse = generation.stream.is_none_or(|form| form.sse);
+        output.header_text(
+            "content-type",
+            match (sse, answer.dialect) {
+                (false, _) => "application/json; charset=UTF-8",
+                (true, Some(Dialect::Gemini)) => "text/event-stream",
+                (true, _) => "text/event-stream; charset=utf-8",
+            },
+        );
+        output.header_text("cache-control", "no-cache");
+        match request.head.is_1_1 {
+            true => output.header_text("transfer-encoding", "chunked"),
+            false => output.header_text("connection", "close"),
+        };
+        if let Some(dialect) = answer.dialect {
+            dialect.headers(output, stamp.id, stamp.took);
+            if answer.rate_headers {
+                let levels = self.shared.limiter.levels(stamp.now);
+                dialect.rate_headers(output, &levels, wall);
+            }
+        }
+        if request.head.is_1_1 && !request.head.keep_alive {
+            output.header_text("connection", "close");
+        }
+        for (name, value) in &answer.headers {
+            output.header_text(name, value);
+        }
+        output.body(b"");
+    }
+}
+
+/// What is streamed, and when.
+struct Parts<'g, 's> {
+    completion: &'g mut crate::dialect::Completion<'s>,
+    pace: &'g mut crate::pace::Pace,
+    form: StreamForm,
+    /// Where a fault cuts it, as a share of its tokens.
+    cut_at: Option<f64>,
+    /// Tokens of each frame.
+    chunk: u64,
+}
+
+/// A streamed answer on its way.
+struct Streamed<'c, IO> {
+    operation: crate::dialect::Operation,
+    input: &'c mut Input,
+    wire: Wire<'c, IO>,
+    chunked: bool,
+    frames: Frames,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Streamed<'_, IO> {
+    async fn run(&mut self, parts: Parts<'_, '_>) -> Result<(), DropReason> {
+        let Parts {
+            completion,
+            pace,
+            form,
+            cut_at,
+            chunk,
+        } = parts;
+        self.begin(completion.oddity.as_ref(), pace).await?;
+        completion.cached_tokens = pace.cached_tokens();
+        self.step(completion, form, Step::Open).await?;
+        let text = std::mem::take(&mut completion.text);
+        let cut_tokens = cut_at.map(|share| (share * completion.output_tokens as f64) as u64);
+        let error = match completion.oddity {
+            Some(Oddity::ErrorAfter { tokens, status }) => Some((tokens, status)),
+            _ => None,
+        };
+        let mut tokens = 0;
+        let mut rest = &*text;
+        while !rest.is_empty() {
+            if cut_tokens.is_some_and(|at| tokens >= at) {
+                return self.tear(rest.as_bytes()).await;
+            }
+            if let Some((at, status)) = error
+                && tokens >= at
+            {
+                return self.fail(completion, form, status).await;
+            }
+            let (piece, after) = split(rest, chunk as usize * TOKEN_CHARS);
+            rest = after;
+            tokens += (piece.chars().count() as u64).div_ceil(TOKEN_CHARS as u64);
+            self.wait(pace.reach(tokens.min(completion.output_tokens)))
+                .await?;
+            self.step(completion, form, Step::Text(piece)).await?;
+        }
+        completion.text = text;
+        if let Some((_, status)) = error {
+            return self.fail(completion, form, status).await;
+        }
+        self.wait(pace.reach(completion.output_tokens)).await?;
+        self.step(completion, form, Step::Close).await?;
+        if completion.oddity == Some(Oddity::NoFinish) {
+            return Err(DropReason::Cut);
+        }
+        self.terminate().await
+    }
+
+    /// Waits for the first token, with comments meanwhile if it is to be so.
+    async fn begin(
+        &mut self,
+        oddity: Option<&Oddity>,
+        pace: &mut crate::pace::Pace,
+    ) -> Result<(), DropReason> {
+        let (every, for_ever): (Duration, bool) = match oddity {
+            Some(Oddity::Comments(every)) => (*every, false),
+            Some(Oddity::CommentsOnly(every)) => (*every, true),
+            _ => return Ok(()),
+        };
+        loop {
+            let first = async {
+                match for_ever {
+                    true => std::future::pending().await,
+                    false => pace.reach(0).await,
+                }
+            };
+            let came = tokio::select! {
+                biased;
+                () = first => true,
+                () = self.input.hang_up(self.wire.io()) => return Err(DropReason::ClientGone),
+                () = tokio::time::sleep(every) => false,
+            };
+            if came {
+                return Ok(());
+            }
+            self.wire.frame(KEEP_ALIVE, self.chunked).await?;
+        }
+    }
+
+    async fn wait(&mut self, due: impl Future<Output = ()>) -> Result<(), DropReason> {
+        tokio::select! {
+            biased;
+            () = due => Ok(()),
+            () = self.input.hang_up(self.wire.io()) => Err(DropReason::ClientGone),
+        }
+    }
+
+    /// Makes and writes the frames of one step.
+    async fn step(
+        &mut self,
+        completion: &crate::dialect::Completion<'_>,
+        form: StreamForm,
+        step: Step<'_>,
+    ) -> Result<(), DropReason> {
+        self.operation
+            .frames(&mut self.frames, completion, form, step);
+        let (bytes, ends) = self.frames.take();
+        let mut from = 0;
+        for end in ends {
+            self.wire.frame(&bytes[from..end], self.chunked).await?;
+            from = end;
+        }
+        Ok(())
+    }
+
+    /// An error takes the place of the rest.
+    async fn fail(
+        &mut self,
+        completion: &crate::dialect::Completion<'_>,
+        form: StreamForm,
+        status: u16,
+    ) -> Result<(), DropReason> {
+        let error = ApiError::of(status);
+        self.step(completion, form, Step::Error(&error)).await?;
+        self.terminate().await
+    }
+
+    /// Ends the body as HTTP has it.
+    async fn terminate(&mut self) -> Result<(), DropReason> {
+        match self.chunked {
+            true => self.wire.send(b"0\r\n\r\n").await,
+            false => Ok(()),
+        }
+    }
+
+    /// Writes half of a frame; the connection ends in it.
+    async fn tear(&mut self, text: &[u8]) -> Result<(), DropReason> {
+        let torn = [b"data: {\"", &text[..text.len().min(TOKEN_CHARS)]].concat();
+        self.wire.frame(&torn, self.chunked).await?;
+        Err(DropReason::Cut)
+    }
+}
+
+/// Splits a text after so many characters.
+fn split(text: &str, chars: usize) -> (&str, &str) {
+    match text.char_indices().nth(chars) {
+        Some((at, _)) => text.split_at(at),
+        None => (text, ""),
+    }
+}

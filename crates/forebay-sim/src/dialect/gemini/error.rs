@@ -1,0 +1,157 @@
+//! Writes errors.
+//!
+//! Owns the body's form and this dialect's own words for each status. Never decides on one.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::dialect::ApiError;
+use crate::limits::{Meter, Refusal};
+
+pub(in crate::dialect) fn bad_key(missing: bool) -> ApiError {
+    match missing {
+        true => ApiError {
+            kind: "PERMISSION_DENIED".into(),
+            message: Cow::Borrowed(
+                "Method doesn't allow unregistered callers (callers without established \
+                 identity). Please use API Key or other form of API consumer identity to call \
+                 this API.",
+            ),
+            ..ApiError::of(403)
+        },
+        false => ApiError {
+            kind: "INVALID_ARGUMENT".into(),
+            code: Some("API_KEY_INVALID".into()),
+            message: Cow::Borrowed("API key not valid. Please pass a valid API key."),
+            ..ApiError::of(400)
+        },
+    }
+}
+
+/// Turns a refusal into a 429 with the wait in its body; this dialect has no rate headers.
+pub(in crate::dialect) fn refusal(refusal: &Refusal, model: &str) -> ApiError {
+    let (metric, limit, wait) = match *refusal {
+        Refusal::Exhausted {
+            meter, limit, wait, ..
+        } => (metric(meter), limit, Some(wait)),
+        Refusal::TooLarge { meter, limit, .. } => (metric(meter), limit, None),
+        Refusal::InFlight { limit } => ("generate_content_concurrent_requests", limit as u64, None),
+    };
+    let mut message = format!(
+        "You exceeded your current quota, please check your plan and billing details. \
+         * Quota exceeded for metric: generativelanguage.googleapis.com/{metric}, limit: {limit}, \
+         model: {model}"
+    );
+    if let Some(wait) = wait {
+        message.push_str(&format!("\nPlease retry in {}.", protobuf_duration(wait)));
+    }
+    ApiError {
+        message: message.into(),
+        retry_after: wait,
+        ..ApiError::of(429)
+    }
+}
+
+fn metric(meter: Meter) -> &'static str {
+    match meter {
+        Meter::Requests | Meter::RequestsPerSecond => "generate_content_paid_tier_requests",
+        Meter::Tokens | Meter::InputTokens => "generate_content_paid_tier_input_token_count",
+        Meter::OutputTokens => "generate_content_paid_tier_output_token_count",
+    }
+}
+
+#[derive(Serialize)]
+pub(in crate::dialect) struct ErrorBody<'a> {
+    error: ErrorFields<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorFields<'a> {
+    code: u16,
+    message: &'a str,
+    status: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    details: Vec<Detail<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "@type")]
+enum Detail<'a> {
+    #[serde(rename = "type.googleapis.com/google.rpc.ErrorInfo")]
+    ErrorInfo { reason: &'a str, domain: &'a str },
+    #[serde(rename = "type.googleapis.com/google.rpc.RetryInfo")]
+    RetryInfo {
+        #[serde(rename = "retryDelay")]
+        retry_delay: String,
+    },
+}
+
+pub(in crate::dialect) fn error(error: &ApiError) -> ErrorBody<'_> {
+    let (status, message) = own(error.status);
+    let reason = error.code.as_deref().map(|reason| Detail::ErrorInfo {
+        reason,
+        domain: "googleapis.com",
+    });
+    let wait = error.retry_after.map(|wait| Detail::RetryInfo {
+        retry_delay: protobuf_duration(wait),
+    });
+    ErrorBody {
+        error: ErrorFields {
+            code: error.status,
+            message: match &*error.message {
+                "" => message,
+                message => message,
+            },
+            status: match &*error.kind {
+                "" => status,
+                // The other dialects' word for a bad request.
+                "invalid_request_error" => "INVALID_ARGUMENT",
+                kind => kind,
+            },
+            details: reason.into_iter().chain(wait).collect(),
+        },
+    }
+}
+
+/// A duration as protobuf's JSON form writes it, such as `57.238747106s`.
+fn protobuf_duration(duration: Duration) -> String {
+    format!("{}s", duration.as_secs_f64())
+}
+
+/// This dialect's status word and message for a status.
+fn own(status: u16) -> (&'static str, &'static str) {
+    match status {
+        401 => (
+            "UNAUTHENTICATED",
+            "Request had invalid authentication credentials.",
+        ),
+        403 => ("PERMISSION_DENIED", "The caller does not have permission"),
+        404 => (
+            "NOT_FOUND",
+            "The model is not found for API version v1beta, or is not supported for this method.",
+        ),
+        409 => ("ABORTED", "The operation was aborted."),
+        429 => (
+            "RESOURCE_EXHAUSTED",
+            "Resource has been exhausted (e.g. check quota).",
+        ),
+        499 => ("CANCELLED", "The operation was cancelled."),
+        501 => ("UNIMPLEMENTED", "Method not found."),
+        503 => (
+            "UNAVAILABLE",
+            "The model is overloaded. Please try again later.",
+        ),
+        504 => (
+            "DEADLINE_EXCEEDED",
+            "Deadline expired before operation could complete.",
+        ),
+        500.. => (
+            "INTERNAL",
+            "An internal error has occurred. Please retry or report in \
+             https://developers.generativeai.google/guide/troubleshooting",
+        ),
+        _ => ("INVALID_ARGUMENT", "Request contains an invalid argument."),
+    }
+}

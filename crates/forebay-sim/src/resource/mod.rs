@@ -1,0 +1,70 @@
+//! What is there to be listed, read, made and cancelled: models, files, batches.
+//!
+//! Owns these resources and their pages. Never touches a connection; a batch is worked off by a
+//! task of its own.
+
+mod models;
+mod work;
+
+use std::sync::Arc;
+
+use crate::dialect::{ApiError, Dialect};
+use crate::http::Method;
+use crate::route::Resource;
+use crate::sim::Shared;
+
+/// A request for a resource, with a key that passed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) resource: Resource<'a>,
+    pub(crate) method: Method,
+    pub(crate) dialect: Dialect,
+    /// What follows the question mark.
+    pub(crate) query: &'a str,
+    pub(crate) content_type: &'a str,
+    pub(crate) body: &'a [u8],
+}
+
+/// A page with status 200.
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    pub(crate) content_type: &'static str,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Page {
+    /// A page of JSON.
+    pub(crate) fn json(body: Vec<u8>) -> Page {
+        Page {
+            content_type: "application/json",
+            body,
+        }
+    }
+}
+
+/// Why there is no page.
+#[derive(Debug)]
+pub(crate) enum NoPage {
+    /// Another method would do; these.
+    Method(&'static str),
+    /// The path leads nowhere.
+    NotFound,
+    /// Anything else.
+    Error(ApiError),
+}
+
+/// Answers a request for a resource.
+pub(crate) fn respond(shared: &Arc<Shared>, asked: Asked<'_>) -> Result<Page, NoPage> {
+    match asked.resource {
+        Resource::Models(name) | Resource::GeminiModels(name) => {
+            models::respond(shared, asked, name)
+        }
+        Resource::Files(_)
+        | Resource::FileContent(_)
+        | Resource::Batches(_)
+        | Resource::CancelBatch(_)
+        | Resource::MessageBatches(_)
+        | Resource::CancelMessageBatch(_)
+        | Resource::MessageBatchResults(_) => Err(NoPage::NotFound),
+    }
+}

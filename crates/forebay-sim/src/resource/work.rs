@@ -1,0 +1,85 @@
+//! Works off one request of a batch.
+//!
+//! Owns the way of a request that came without a connection. Never counts it against the limits
+//! of the account; batches have their own.
+
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::dialect::{ApiError, Around, Operation};
+use crate::plan::{Order, Planner};
+use crate::script::{Action, Call, Oddity};
+use crate::sim::Shared;
+use crate::ticket::Ticket;
+
+/// The connection's number in the log and in scripts: there is none.
+const NO_CONNECTION: u64 = 0;
+
+/// The outcome of one request of a batch; `None` if it got no answer, say by a reset.
+pub(super) type Worked = Option<(u16, Vec<u8>)>;
+
+/// Takes the back end's time for one request and answers it in one piece.
+///
+/// A request that is stalled takes until the task is dropped.
+pub(super) async fn work(
+    shared: &Arc<Shared>,
+    operation: Operation,
+    around: Around<'_>,
+    body: &[u8],
+) -> Worked {
+    let mut answer = Vec::new();
+    let mut ticket = Ticket::open(shared, operation);
+    let parsed = operation.parse(around, body);
+    let key = xxh3_128(body);
+    let seen = shared.seen.count(key);
+    ticket.log(NO_CONNECTION, &parsed.ask, key, seen);
+    let call = Call {
+        seq: ticket.seq,
+        seen,
+        prompt: &parsed.ask.prompt,
+        model: &parsed.ask.model,
+        since_start: ticket.received,
+        dialect: operation.dialect(),
+        operation,
+        connection: NO_CONNECTION,
+        nth_on_connection: 0,
+    };
+    let script = shared.config.script.as_ref();
+    let action = script.map_or(Action::Answer, |script| script(&call));
+    let mut planner = Planner {
+        shared,
+        ticket: &mut ticket,
+        parsed: &parsed,
+        bad_key: None,
+        metered: false,
+        body: &mut answer,
+    };
+    let plan = planner.plan(action);
+    tokio::time::sleep(plan.delay).await;
+    match plan.order {
+        Order::Answer(head) => {
+            ticket.answered(head.status);
+            Some((head.status, answer))
+        }
+        Order::Generate(mut generation) => {
+            let tokens = generation.completion.output_tokens;
+            generation.pace.reach(tokens).await;
+            generation.completion.cached_tokens = generation.pace.cached_tokens();
+            let told = generation.completion.told_status();
+            match generation.completion.oddity {
+                Some(Oddity::ErrorInside(status)) => {
+                    let error = ApiError::of(status);
+                    let id = generation.completion.id;
+                    operation.dialect().error(&mut answer, &error, id);
+                }
+                _ => operation.completion(&mut answer, &generation.completion),
+            }
+            ticket.settle(shared.since_start());
+            ticket.answered(told);
+            Some((told, answer))
+        }
+        Order::Raw(_) | Order::Reset => None,
+        Order::Stall => std::future::pending().await,
+    }
+}
