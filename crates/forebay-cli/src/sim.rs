@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay::error::Error;
-use forebay_sim::{Answers, Config, Faults, Latency, Limits, OutputLength};
+use forebay_sim::{
+    Answers, Config, Faults, Latency, Limits, OutputLength, RateHeaders, RetryAfter,
+};
 
 use crate::args::SimArgs;
 use crate::exit_code::Exit;
@@ -51,6 +53,10 @@ fn config(args: &SimArgs) -> Result<Config, Error> {
     if !(0.0..=5.0).contains(&args.sigma) {
         return Err(Error::config("--sigma takes a number from 0 to 5"));
     }
+    let (headers, retry_after) = match args.no_headers {
+        true => (RateHeaders::None, RetryAfter::None),
+        false => (RateHeaders::Dialect, RetryAfter::True),
+    };
     Ok(Config {
         seed: args.seed,
         latency: latency(args),
@@ -73,7 +79,8 @@ fn config(args: &SimArgs) -> Result<Config, Error> {
             itpm: args.itpm,
             otpm: args.otpm,
             max_in_flight: args.max_in_flight,
-            headers: !args.no_headers,
+            headers,
+            retry_after,
             ..Limits::default()
         },
         faults: Faults {

@@ -40,7 +40,6 @@
 //! read any clock other than tokio's (the wall clock is read once, when the [`Sim`] starts).
 
 mod answer;
-mod bucket;
 mod config;
 mod connection;
 mod dialect;
@@ -59,7 +58,10 @@ mod sim;
 mod stats;
 mod ticket;
 
-pub use config::{Answers, Config, Faults, Latency, Limits, OutputLength};
+pub use config::{
+    Answers, Config, Faults, Latency, Limits, Outage, OutageKind, OutputLength, Ramp, RateHeaders,
+    RetryAfter, Step, Tenant,
+};
 pub use dialect::{Dialect, Operation};
 pub use log::{DropReason, Event, LogRecord};
 pub use script::{Action, Call, Oddity, Script, Shape};

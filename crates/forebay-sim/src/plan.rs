@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::answer::{answer, capped};
+use crate::config::OutageKind;
 use crate::dialect::{ApiError, Completion, Dialect, End, Parsed, StreamForm};
 use crate::faults::Fault;
 use crate::latency::Timing;
@@ -111,7 +112,7 @@ impl<'s> Planner<'_, 's> {
                 body,
             } => {
                 *self.body = body;
-                now(Order::Answer(Answer::new(status, None, headers)))
+                now_do(Order::Answer(Answer::new(status, None, headers)))
             }
             Action::Error {
                 status,
@@ -127,9 +128,9 @@ impl<'s> Planner<'_, 's> {
                 headers,
                 ..ApiError::default()
             }),
-            Action::Reset => now(Order::Reset),
-            Action::Stall => now(Order::Stall),
-            Action::Raw(bytes) => now(Order::Raw(bytes)),
+            Action::Reset => now_do(Order::Reset),
+            Action::Stall => now_do(Order::Stall),
+            Action::Raw(bytes) => now_do(Order::Raw(bytes)),
             Action::DelayThen(delay, next) => {
                 let mut plan = self.plan(*next);
                 plan.delay = plan.delay.saturating_add(delay);
@@ -155,6 +156,9 @@ impl<'s> Planner<'_, 's> {
             self.shared.limiter.count_invalid(self.ticket.received);
             return self.error(problem.clone());
         }
+        if let Some(struck) = self.outage() {
+            return struck;
+        }
         if self.metered
             && self.ticket.operation.is_metered()
             && let Err(refused) = self.admit()
@@ -177,10 +181,22 @@ impl<'s> Planner<'_, 's> {
             }
             Some(Fault::Reset) => {
                 self.ticket.fail();
-                now(Order::Reset)
+                now_do(Order::Reset)
             }
-            Some(Fault::Stall) => now(Order::Stall),
+            Some(Fault::Stall) => now_do(Order::Stall),
         }
+    }
+
+    /// What an outage makes of the request, if there is one now.
+    fn outage(&mut self) -> Option<Plan<'s>> {
+        let now = self.ticket.received;
+        let mut outages = self.shared.config.outages.iter();
+        let outage = outages.find(|outage| (outage.from..outage.until).contains(&now))?;
+        Some(match outage.what {
+            OutageKind::Status(status) => self.error(ApiError::of(status)),
+            OutageKind::Reset => now_do(Order::Reset),
+            OutageKind::Stall => now_do(Order::Stall),
+        })
     }
 
     fn admit(&mut self) -> Result<(), Plan<'s>> {
@@ -196,12 +212,13 @@ impl<'s> Planner<'_, 's> {
         let Err(refusal) = self.ticket.admit(charge) else {
             return Ok(());
         };
-        let headers = self.shared.limiter.headers;
+        let retry_after = self.shared.limiter.retry_after;
+        let told = refusal.wait().and_then(|wait| retry_after.told(wait));
         let dialect = self.ticket.operation.dialect();
-        let error = dialect.refusal(&refusal, &ask.model, headers);
+        let error = dialect.refusal(&refusal, &ask.model, told);
         let mut plan = self.error(error);
         if let Order::Answer(answer) = &mut plan.order {
-            answer.rate_headers = headers;
+            answer.rate_headers = true;
         }
         Err(plan)
     }
@@ -249,8 +266,8 @@ impl<'s> Planner<'_, 's> {
             details: ask.details.clone(),
         };
         let mut answer = Answer::new(200, Some(operation.dialect()), Vec::new());
-        answer.rate_headers = self.metered && self.shared.limiter.headers && operation.is_metered();
-        now(Order::Generate(Box::new(Generation {
+        answer.rate_headers = self.metered && operation.is_metered();
+        now_do(Order::Generate(Box::new(Generation {
             answer,
             completion,
             pace: Pace::timed(timing),
@@ -262,7 +279,7 @@ impl<'s> Planner<'_, 's> {
     fn error(&mut self, error: ApiError) -> Plan<'s> {
         let dialect = self.ticket.operation.dialect();
         dialect.error(self.body, &error, self.shared.id(self.ticket.seq));
-        now(Order::Answer(Answer::new(
+        now_do(Order::Answer(Answer::new(
             error.status,
             Some(dialect),
             error.headers,
@@ -320,7 +337,7 @@ impl Answer {
     }
 }
 
-fn now(order: Order<'_>) -> Plan<'_> {
+fn now_do(order: Order<'_>) -> Plan<'_> {
     Plan {
         delay: Duration::ZERO,
         order,

@@ -136,7 +136,7 @@ pub(crate) struct Shared {
 impl Shared {
     fn new(config: Config) -> Shared {
         Shared {
-            limiter: Limiter::new(&config.limits),
+            limiter: Limiter::new(&config),
             counters: Counters::default(),
             seen: Seen::default(),
             log: Log::new(&config),

@@ -277,7 +277,7 @@ where
             dialect.headers(output, stamp.id, stamp.took);
             if answer.rate_headers {
                 let levels = self.shared.limiter.levels(stamp.now);
-                dialect.rate_headers(output, &levels, wall);
+                dialect.rate_headers(output, &levels, self.shared.limiter.headers, wall);
             }
         }
         if !keep_alive {

@@ -122,7 +122,7 @@ where
             dialect.headers(output, stamp.id, stamp.took);
             if answer.rate_headers {
                 let levels = self.shared.limiter.levels(stamp.now);
-                dialect.rate_headers(output, &levels, wall);
+                dialect.rate_headers(output, &levels, self.shared.limiter.headers, wall);
             }
         }
         if request.head.is_1_1 && !request.head.keep_alive {

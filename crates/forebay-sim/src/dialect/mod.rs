@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::RateHeaders;
 use crate::http::{Head, Input, Output};
 use crate::limits::{Levels, Refusal};
 use crate::script::Oddity;
@@ -337,12 +338,17 @@ impl Dialect {
         }
     }
 
-    /// Turns a refusal into this dialect's 429.
-    pub(crate) fn refusal(self, refusal: &Refusal, model: &str, headers: bool) -> ApiError {
+    /// Turns a refusal into this dialect's 429, which tells a wait or none.
+    pub(crate) fn refusal(
+        self,
+        refusal: &Refusal,
+        model: &str,
+        told: Option<Duration>,
+    ) -> ApiError {
         match self {
-            Dialect::OpenAi => openai::refusal(refusal, model, headers),
-            Dialect::Anthropic => anthropic::refusal(refusal, headers),
-            Dialect::Gemini => gemini::refusal(refusal, model),
+            Dialect::OpenAi => openai::refusal(refusal, model, told),
+            Dialect::Anthropic => anthropic::refusal(refusal, told),
+            Dialect::Gemini => gemini::refusal(refusal, model, told),
         }
     }
 
@@ -355,10 +361,17 @@ impl Dialect {
         }
     }
 
-    /// Adds the rate headers.
-    pub(crate) fn rate_headers(self, output: &mut Output, levels: &Levels, wall: Duration) {
+    /// Adds the rate headers, in the way that is configured.
+    pub(crate) fn rate_headers(
+        self,
+        output: &mut Output,
+        levels: &Levels,
+        style: RateHeaders,
+        wall: Duration,
+    ) {
         match self {
-            Dialect::OpenAi => openai::rate_headers(output, levels),
+            _ if style == RateHeaders::None => {}
+            Dialect::OpenAi => openai::rate_headers(output, levels, style),
             Dialect::Anthropic => anthropic::rate_headers(output, levels, wall),
             // Gemini tells no rates in headers.
             Dialect::Gemini => {}

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use forebay_sim::{Action, Answers, Config, Dialect, Latency, Limits, Sim};
+use forebay_sim::{
+    Action, Answers, Config, Dialect, Latency, Limits, RateHeaders, RetryAfter, Sim,
+};
 use std::sync::Arc;
 use tokio::time::{advance, sleep};
 
@@ -136,7 +138,8 @@ async fn a_request_that_can_never_fit_says_so() {
 async fn headers_can_be_withheld() {
     let limits = Limits {
         rpm: Some(1),
-        headers: false,
+        headers: RateHeaders::None,
+        retry_after: RetryAfter::None,
         ..Limits::default()
     };
     let mut client = Client::connect(&limited(limits));

@@ -8,19 +8,22 @@ use crate::dialect::ApiError;
 use crate::http::Output;
 use crate::limits::{Level, Levels, Meter, Refusal};
 
-pub(in crate::dialect) fn refusal(refusal: &Refusal, headers: bool) -> ApiError {
-    let mut rate_headers = Vec::new();
+pub(in crate::dialect) fn refusal(refusal: &Refusal, told: Option<Duration>) -> ApiError {
+    let retry_after = told.map(|wait| {
+        let seconds = wait.as_nanos().div_ceil(1_000_000_000);
+        ("retry-after".to_owned(), seconds.to_string())
+    });
+    let mut code = None;
     let message = match *refusal {
-        Refusal::Exhausted {
-            meter, limit, wait, ..
-        } => {
-            if headers {
-                let seconds = wait.as_nanos().div_ceil(1_000_000_000);
-                rate_headers.push(("retry-after".to_owned(), seconds.to_string()));
-            }
+        Refusal::Exhausted { meter, limit, .. } | Refusal::TooLarge { meter, limit, .. } => {
             over(meter, limit)
         }
-        Refusal::TooLarge { meter, limit, .. } => over(meter, limit),
+        Refusal::Ramp { .. } => {
+            code = Some("ramp_limit_exceeded".into());
+            "This request would exceed your organization's acceleration limit. Please increase \
+             your usage gradually."
+                .to_owned()
+        }
         Refusal::InFlight { .. } => {
             "Number of concurrent connections has exceeded your rate limit. Please try again \
              later or contact sales to discuss your options for a rate limit increase."
@@ -28,8 +31,9 @@ pub(in crate::dialect) fn refusal(refusal: &Refusal, headers: bool) -> ApiError 
         }
     };
     ApiError {
+        code,
         message: message.into(),
-        headers: rate_headers,
+        headers: retry_after.into_iter().collect(),
         ..ApiError::of(429)
     }
 }
@@ -38,7 +42,9 @@ fn over(meter: Meter, limit: u64) -> String {
     let unit = match meter {
         Meter::Requests => "requests per minute",
         Meter::RequestsPerSecond => "requests per second",
+        Meter::RequestsPerDay => "requests per day",
         Meter::Tokens => "tokens per minute",
+        Meter::TokensPerDay => "tokens per day",
         Meter::InputTokens => "input tokens per minute",
         Meter::OutputTokens => "output tokens per minute",
     };

@@ -31,33 +31,41 @@ pub(in crate::dialect) fn bad_key(missing: bool) -> ApiError {
 }
 
 /// Turns a refusal into a 429 with the wait in its body; this dialect has no rate headers.
-pub(in crate::dialect) fn refusal(refusal: &Refusal, model: &str) -> ApiError {
-    let (metric, limit, wait) = match *refusal {
-        Refusal::Exhausted {
-            meter, limit, wait, ..
-        } => (metric(meter), limit, Some(wait)),
-        Refusal::TooLarge { meter, limit, .. } => (metric(meter), limit, None),
-        Refusal::InFlight { limit } => ("generate_content_concurrent_requests", limit as u64, None),
+pub(in crate::dialect) fn refusal(
+    refusal: &Refusal,
+    model: &str,
+    told: Option<Duration>,
+) -> ApiError {
+    let (metric, limit) = match *refusal {
+        Refusal::Exhausted { meter, limit, .. } | Refusal::TooLarge { meter, limit, .. } => {
+            (metric(meter), limit)
+        }
+        Refusal::Ramp { .. } => ("generate_content_requests_growth", 0),
+        Refusal::InFlight { limit } => ("generate_content_concurrent_requests", limit as u64),
     };
     let mut message = format!(
         "You exceeded your current quota, please check your plan and billing details. \
          * Quota exceeded for metric: generativelanguage.googleapis.com/{metric}, limit: {limit}, \
          model: {model}"
     );
-    if let Some(wait) = wait {
+    if let Some(wait) = told {
         message.push_str(&format!("\nPlease retry in {}.", protobuf_duration(wait)));
     }
     ApiError {
         message: message.into(),
-        retry_after: wait,
+        retry_after: told,
         ..ApiError::of(429)
     }
 }
 
 fn metric(meter: Meter) -> &'static str {
     match meter {
-        Meter::Requests | Meter::RequestsPerSecond => "generate_content_paid_tier_requests",
-        Meter::Tokens | Meter::InputTokens => "generate_content_paid_tier_input_token_count",
+        Meter::Requests | Meter::RequestsPerSecond | Meter::RequestsPerDay => {
+            "generate_content_paid_tier_requests"
+        }
+        Meter::Tokens | Meter::TokensPerDay | Meter::InputTokens => {
+            "generate_content_paid_tier_input_token_count"
+        }
         Meter::OutputTokens => "generate_content_paid_tier_output_token_count",
     }
 }

@@ -4,12 +4,23 @@
 
 use std::time::Duration;
 
+use crate::config::RateHeaders;
 use crate::dialect::ApiError;
 use crate::http::Output;
-use crate::limits::{Level, Levels, Meter, Refusal};
+use crate::limits::{Levels, Meter, Refusal};
 
-pub(in crate::dialect) fn refusal(refusal: &Refusal, model: &str, headers: bool) -> ApiError {
+pub(in crate::dialect) fn refusal(
+    refusal: &Refusal,
+    model: &str,
+    told: Option<Duration>,
+) -> ApiError {
     let mut rate_headers = Vec::new();
+    if let Some(told) = told {
+        let ms = told.as_nanos().div_ceil(1_000_000);
+        rate_headers.push(("retry-after".to_owned(), ms.div_ceil(1000).to_string()));
+        rate_headers.push(("retry-after-ms".to_owned(), ms.to_string()));
+    }
+    let mut code = "rate_limit_exceeded";
     let (kind, message) = match *refusal {
         Refusal::Exhausted {
             meter,
@@ -18,11 +29,6 @@ pub(in crate::dialect) fn refusal(refusal: &Refusal, model: &str, headers: bool)
             requested,
             wait,
         } => {
-            if headers {
-                let ms = wait.as_nanos().div_ceil(1_000_000);
-                rate_headers.push(("retry-after".to_owned(), ms.div_ceil(1000).to_string()));
-                rate_headers.push(("retry-after-ms".to_owned(), ms.to_string()));
-            }
             let (kind, unit) = unit(meter);
             let wait = go_duration(wait);
             let message = format!(
@@ -52,10 +58,16 @@ pub(in crate::dialect) fn refusal(refusal: &Refusal, model: &str, headers: bool)
             );
             ("requests", message)
         }
+        Refusal::Ramp { .. } => {
+            code = "slow_down";
+            let message = "Slow down: your request rate grows too fast. Please bring it back to \
+                           its earlier level and increase it gradually.";
+            ("rate_limit_error", message.to_owned())
+        }
     };
     ApiError {
         kind: kind.into(),
-        code: Some("rate_limit_exceeded".into()),
+        code: Some(code.into()),
         message: message.into(),
         headers: rate_headers,
         ..ApiError::of(429)
@@ -66,30 +78,42 @@ fn unit(meter: Meter) -> (&'static str, &'static str) {
     match meter {
         Meter::Requests => ("requests", "requests per min (RPM)"),
         Meter::RequestsPerSecond => ("requests", "requests per sec (RPS)"),
+        Meter::RequestsPerDay => ("requests", "requests per day (RPD)"),
+        Meter::TokensPerDay => ("tokens", "tokens per day (TPD)"),
         Meter::Tokens => ("tokens", "tokens per min (TPM)"),
         Meter::InputTokens => ("tokens", "input tokens per min (ITPM)"),
         Meter::OutputTokens => ("tokens", "output tokens per min (OTPM)"),
     }
 }
 
-pub(in crate::dialect) fn rate_headers(output: &mut Output, levels: &Levels) {
-    let shown = [("requests", levels.requests), ("tokens", levels.tokens)];
-    for (name, level) in shown {
-        let Some(Level {
-            limit,
-            remaining,
-            until_full,
-        }) = level
-        else {
+pub(in crate::dialect) fn rate_headers(output: &mut Output, levels: &Levels, style: RateHeaders) {
+    let requests = match style {
+        RateHeaders::PerDay => levels.requests_per_day,
+        _ => levels.requests.or(levels.requests_per_day),
+    };
+    let tokens = levels.tokens.or(levels.tokens_per_day);
+    for (name, level) in [("requests", requests), ("tokens", tokens)] {
+        let Some(level) = level else {
             continue;
         };
+        if style == RateHeaders::Unknown {
+            output
+                .header(&format!("x-ratelimit-limit-{name}"), -1)
+                .header(&format!("x-ratelimit-remaining-{name}"), -1)
+                .header(&format!("x-ratelimit-reset-{name}"), 0);
+            continue;
+        }
+        let reset = match style {
+            RateHeaders::WholeSeconds => {
+                let seconds = level.until_full.as_nanos().div_ceil(1_000_000_000);
+                seconds.to_string()
+            }
+            _ => go_duration(level.until_full),
+        };
         output
-            .header(&format!("x-ratelimit-limit-{name}"), limit)
-            .header(&format!("x-ratelimit-remaining-{name}"), remaining)
-            .header(
-                &format!("x-ratelimit-reset-{name}"),
-                go_duration(until_full),
-            );
+            .header(&format!("x-ratelimit-limit-{name}"), level.limit)
+            .header(&format!("x-ratelimit-remaining-{name}"), level.remaining)
+            .header(&format!("x-ratelimit-reset-{name}"), reset);
     }
 }
 

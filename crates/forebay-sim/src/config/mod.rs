@@ -2,12 +2,21 @@
 //!
 //! Owns the numbers a user may choose. Never acts on them and never reads a clock.
 
+mod duration;
+mod limits;
+mod schedule;
+
 use std::fmt;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::script::Script;
+
+pub use limits::{Limits, Ramp, RateHeaders, RetryAfter};
+pub use schedule::{Outage, OutageKind, Step, Tenant};
 
 /// Everything a [`Sim`](crate::Sim) is told when it starts.
 ///
@@ -27,6 +36,12 @@ pub struct Config {
     pub chunk_tokens: u64,
     /// What the account may use. Default: no limits.
     pub limits: Limits,
+    /// Changes of capacity, in order of time. Default: none.
+    pub capacity: Vec<Step>,
+    /// Outages. Default: none.
+    pub outages: Vec<Outage>,
+    /// Another client of the same account. Default: none.
+    pub tenant: Option<Tenant>,
     /// Faults drawn by probability. Default: none.
     pub faults: Faults,
     /// Decides each request by code; asked before anything else is. Default `None`.
@@ -52,6 +67,9 @@ impl Default for Config {
             output_length: OutputLength::default(),
             chunk_tokens: 1,
             limits: Limits::default(),
+            capacity: Vec::new(),
+            outages: Vec::new(),
+            tenant: None,
             faults: Faults::default(),
             script: None,
             required_key: None,
@@ -73,6 +91,9 @@ impl fmt::Debug for Config {
             .field("output_length", &self.output_length)
             .field("chunk_tokens", &self.chunk_tokens)
             .field("limits", &self.limits)
+            .field("capacity", &self.capacity)
+            .field("outages", &self.outages)
+            .field("tenant", &self.tenant)
             .field("faults", &self.faults)
             .field("script", &self.script.is_some())
             .field("required_key", &self.required_key.is_some())
@@ -87,15 +108,17 @@ impl fmt::Debug for Config {
 /// The time between a request's last byte and its answer.
 ///
 /// Only normal answers wait; rejections and errors are sent at once.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Latency {
     /// No wait at all: the counterpart of a load generator.
     Zero,
     /// The same wait each time.
-    Fixed(Duration),
+    Fixed(#[serde(with = "duration")] Duration),
     /// A log-normal wait.
     LogNormal {
         /// Half of the waits are shorter.
+        #[serde(with = "duration")]
         median: Duration,
         /// The standard deviation of the logarithm; 0 is constant, 0.4 is a calm provider.
         sigma: f64,
@@ -103,8 +126,10 @@ pub enum Latency {
     /// A wait that grows with the answer.
     PerToken {
         /// The time until the first output token.
+        #[serde(with = "duration")]
         first: Duration,
         /// The time each output token adds.
+        #[serde(with = "duration", rename = "per-output-token")]
         per_output_token: Duration,
     },
 }
@@ -120,7 +145,8 @@ impl Default for Latency {
 }
 
 /// What the answers say.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Answers {
     /// A label, an extract or prose, as the prompt asks; the same prompt gets the same answer.
     #[default]
@@ -132,7 +158,8 @@ pub enum Answers {
 }
 
 /// How long plausible answers are.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum OutputLength {
     /// As long as the text happens to be.
     #[default]
@@ -144,50 +171,6 @@ pub enum OutputLength {
         /// The standard deviation of the logarithm; 0 is constant.
         sigma: f64,
     },
-}
-
-/// What the account may use, over all models and both dialects together.
-///
-/// Each limit is a token bucket that refills continuously and starts full.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Limits {
-    /// Requests per minute. Default `None`.
-    pub rpm: Option<u64>,
-    /// Requests per second; its bucket holds one second, and no header tells of it. Default `None`.
-    pub rps: Option<f64>,
-    /// Input and output tokens per minute. Default `None`.
-    ///
-    /// OpenAI charges the input and the request's token cap up front and corrects at the end;
-    /// Anthropic charges the input up front and the output at the end.
-    pub tpm: Option<u64>,
-    /// Input tokens per minute, charged up front. Default `None`.
-    pub itpm: Option<u64>,
-    /// Output tokens per minute, charged at the end; may run into debt. Default `None`.
-    pub otpm: Option<u64>,
-    /// The requests served at the same time; one more is rejected. Default `None`.
-    pub max_in_flight: Option<usize>,
-    /// The refill a per-minute bucket holds. Default 60 s: a full minute.
-    pub burst: Duration,
-    /// Whether rejected, invalid and failed requests consume too. Default `false`.
-    pub count_failed: bool,
-    /// Whether answers carry rate headers and rejections `retry-after`. Default `true`.
-    pub headers: bool,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            rpm: None,
-            rps: None,
-            tpm: None,
-            itpm: None,
-            otpm: None,
-            max_in_flight: None,
-            burst: Duration::from_secs(60),
-            count_failed: false,
-            headers: true,
-        }
-    }
 }
 
 /// Faults drawn by probability, at most one for each request.

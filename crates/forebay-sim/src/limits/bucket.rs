@@ -29,10 +29,22 @@ impl Bucket {
     }
 
     /// Moves to a later time; an earlier one changes nothing.
-    pub(crate) fn refill(&mut self, now: Duration) {
+    ///
+    /// Others take `drain` per second meanwhile, as far as there is anything; they are never the
+    /// reason for a debt.
+    pub(crate) fn refill(&mut self, now: Duration, drain: f64) {
         let passed = now.saturating_sub(self.at);
-        self.level = (self.level + passed.as_secs_f64() * self.per_second).min(self.capacity);
+        let gained = passed.as_secs_f64() * (self.per_second - drain);
+        let floor = self.level.min(0.0);
+        self.level = (self.level + gained).max(floor).min(self.capacity);
         self.at = self.at.max(now);
+    }
+
+    /// Changes the rate and the capacity; what is above the new capacity is lost.
+    pub(crate) fn resize(&mut self, per_second: f64, capacity: f64) {
+        self.per_second = per_second;
+        self.capacity = capacity.max(1.0);
+        self.level = self.level.min(self.capacity);
     }
 
     /// How long until a cost fits; zero if it fits now.
@@ -89,11 +101,24 @@ mod tests {
     fn refill_stops_at_the_capacity() {
         let mut bucket = Bucket::new(1.0, 60.0);
         bucket.take(60.0);
-        bucket.refill(s(10.0));
+        bucket.refill(s(10.0), 0.0);
         assert_eq!(bucket.level(), 10.0);
-        bucket.refill(s(500.0));
+        bucket.refill(s(500.0), 0.0);
         assert_eq!(bucket.level(), 60.0);
         assert_eq!(bucket.until_full(), Duration::ZERO);
+    }
+
+    #[test]
+    fn others_take_what_there_is_and_no_more() {
+        let mut bucket = Bucket::new(1.0, 10.0);
+        bucket.refill(s(4.0), 2.0);
+        assert_eq!(bucket.level(), 6.0);
+        bucket.refill(s(100.0), 2.0);
+        assert_eq!(bucket.level(), 0.0);
+        bucket.refill(s(104.0), 0.5);
+        assert_eq!(bucket.level(), 2.0);
+        bucket.resize(4.0, 1.0);
+        assert_eq!(bucket.level(), 1.0);
     }
 
     #[test]
@@ -117,9 +142,9 @@ mod tests {
     fn an_earlier_now_changes_nothing() {
         let mut bucket = Bucket::new(1.0, 10.0);
         bucket.take(10.0);
-        bucket.refill(s(5.0));
-        bucket.refill(s(2.0));
-        bucket.refill(s(5.0));
+        bucket.refill(s(5.0), 0.0);
+        bucket.refill(s(2.0), 0.0);
+        bucket.refill(s(5.0), 0.0);
         assert_eq!(bucket.level(), 5.0);
     }
 
