@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay::error::Error;
-use forebay_sim::{
-    Answers, Config, Faults, Latency, Limits, OutputLength, RateHeaders, RetryAfter,
-};
+use forebay_sim::{Answers, Config, Latency, OutputLength, Profile, RateHeaders, RetryAfter};
 
 use crate::args::SimArgs;
 use crate::exit_code::Exit;
@@ -17,12 +15,18 @@ use crate::simulated;
 
 /// Spread of the length of answers when their median is given.
 const OUTPUT_SIGMA: f64 = 0.7;
+/// The latency and its spread when only one of the two is given: the simulator's own defaults.
+const DEFAULT_LATENCY: Duration = Duration::from_millis(400);
+const DEFAULT_SIGMA: f64 = 0.4;
 
 /// Serves until the process is killed.
 ///
 /// # Errors
-/// When the port or the log cannot be opened.
+/// When the profile cannot be read, or the port or the log cannot be opened.
 pub(crate) fn sim(args: &SimArgs) -> Result<Exit, Error> {
+    if args.list_profiles {
+        return Ok(crate::print(list_of_profiles()));
+    }
     let config = config(args)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).map_err(|error| {
         Error::io(format!("cannot listen on 127.0.0.1:{}: {error}", args.port))
@@ -50,63 +54,94 @@ fn config(args: &SimArgs) -> Result<Config, Error> {
             })
         })
         .transpose()?;
-    if !(0.0..=5.0).contains(&args.sigma) {
-        return Err(Error::config("--sigma takes a number from 0 to 5"));
-    }
-    let (headers, retry_after) = match args.no_headers {
-        true => (RateHeaders::None, RetryAfter::None),
-        false => (RateHeaders::Dialect, RetryAfter::True),
+    let mut config = match &args.profile {
+        Some(profile) => self::profile(profile)?.config,
+        None => Config::default(),
     };
-    Ok(Config {
-        seed: args.seed,
-        latency: latency(args),
-        answers: match args.answers.as_str() {
+    config.seed = args.seed;
+    config.required_key = args.key.clone();
+    config.log_file = log_file;
+    config.log_prompts = args.log_prompts;
+    set_latency(&mut config, args)?;
+    if let Some(answers) = &args.answers {
+        config.answers = match answers.as_str() {
             "plausible" => Answers::Plausible,
             "echo" => Answers::Echo,
             text => Answers::Fixed(text.to_owned()),
-        },
-        output_length: match args.output_tokens {
-            Some(median) => OutputLength::LogNormal {
-                median: median.max(1.0),
-                sigma: OUTPUT_SIGMA,
-            },
-            None => OutputLength::AsWritten,
-        },
-        limits: Limits {
-            rpm: args.rpm,
-            rps: args.rps,
-            tpm: args.tpm,
-            itpm: args.itpm,
-            otpm: args.otpm,
-            max_in_flight: args.max_in_flight,
-            headers,
-            retry_after,
-            ..Limits::default()
-        },
-        faults: Faults {
-            error_rate: args.errors.clone(),
-            reset: args.reset,
-            cut: args.cut,
-            stall: args.stall,
-        },
-        required_key: args.key.clone(),
-        log_file,
-        log_prompts: args.log_prompts,
-        ..Config::default()
-    })
+        };
+    }
+    if let Some(median) = args.output_tokens {
+        config.output_length = OutputLength::LogNormal {
+            median: median.max(1.0),
+            sigma: OUTPUT_SIGMA,
+        };
+    }
+    set_limits(&mut config, args);
+    let faults = &mut config.faults;
+    faults.error_rate.extend(&args.errors);
+    faults.reset = args.reset.unwrap_or(faults.reset);
+    faults.cut = args.cut.unwrap_or(faults.cut);
+    faults.stall = args.stall.unwrap_or(faults.stall);
+    Ok(config)
 }
 
-fn latency(args: &SimArgs) -> Latency {
-    match (args.per_token, args.latency) {
-        (Some(per_output_token), first) => Latency::PerToken {
+/// A ready-made profile, or one from a file.
+fn profile(name: &str) -> Result<Profile, Error> {
+    if let Some(profile) = Profile::named(name) {
+        return Ok(profile);
+    }
+    let is_file = name.contains(['/', '.']);
+    if !is_file {
+        return Err(Error::config(format!("no profile is called {name:?}"))
+            .with_hint("see `forebay sim --list-profiles`, or give a TOML file"));
+    }
+    let toml = std::fs::read_to_string(name)
+        .map_err(|error| Error::config(format!("cannot read the profile {name}: {error}")))?;
+    Profile::parse(name, &toml).map_err(|error| Error::config(format!("{name}: {error}")))
+}
+
+fn list_of_profiles() -> String {
+    let widest = Profile::all().map(|profile| profile.name.len()).max();
+    let widest = widest.unwrap_or_default();
+    Profile::all()
+        .map(|Profile { name, about, .. }| format!("{name:widest$}  {about}\n"))
+        .collect()
+}
+
+fn set_latency(config: &mut Config, args: &SimArgs) -> Result<(), Error> {
+    if args
+        .sigma
+        .is_some_and(|sigma| !(0.0..=5.0).contains(&sigma))
+    {
+        return Err(Error::config("--sigma takes a number from 0 to 5"));
+    }
+    if args.latency.is_none() && args.sigma.is_none() && args.per_token.is_none() {
+        return Ok(());
+    }
+    let latency = args.latency.unwrap_or(DEFAULT_LATENCY);
+    config.latency = match (args.per_token, latency, args.sigma.unwrap_or(DEFAULT_SIGMA)) {
+        (Some(per_output_token), first, _) => Latency::PerToken {
             first,
             per_output_token,
         },
-        (None, Duration::ZERO) => Latency::Zero,
-        (None, fixed) if args.sigma == 0.0 => Latency::Fixed(fixed),
-        (None, median) => Latency::LogNormal {
-            median,
-            sigma: args.sigma,
-        },
+        (None, Duration::ZERO, _) => Latency::Zero,
+        (None, fixed, 0.0) => Latency::Fixed(fixed),
+        (None, median, sigma) => Latency::LogNormal { median, sigma },
+    };
+    Ok(())
+}
+
+fn set_limits(config: &mut Config, args: &SimArgs) {
+    let limits = &mut config.limits;
+    limits.rpm = args.rpm.or(limits.rpm);
+    limits.rps = args.rps.or(limits.rps);
+    limits.rpd = args.rpd.or(limits.rpd);
+    limits.tpm = args.tpm.or(limits.tpm);
+    limits.itpm = args.itpm.or(limits.itpm);
+    limits.otpm = args.otpm.or(limits.otpm);
+    limits.max_in_flight = args.max_in_flight.or(limits.max_in_flight);
+    if args.no_headers {
+        limits.headers = RateHeaders::None;
+        limits.retry_after = RetryAfter::None;
     }
 }

@@ -50,6 +50,7 @@ mod limits;
 mod log;
 mod pace;
 mod plan;
+mod profile;
 mod resource;
 mod route;
 mod script;
@@ -64,6 +65,7 @@ pub use config::{
 };
 pub use dialect::{Dialect, Operation};
 pub use log::{DropReason, Event, LogRecord};
+pub use profile::{BadProfile, Profile};
 pub use script::{Action, Call, Oddity, Script, Shape};
 pub use sim::Sim;
 pub use stats::Stats;

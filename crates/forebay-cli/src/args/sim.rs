@@ -30,18 +30,24 @@ pub(crate) struct SimArgs {
     #[arg(long, requires = "log")]
     pub(crate) log_prompts: bool,
 
-    /// Median latency; 0 answers at once
-    #[arg(long, value_name = "TIME", default_value = "400ms", help_heading = BACK_END, value_parser = values::duration_or_zero)]
-    pub(crate) latency: Duration,
-    /// Spread of the latency (log-normal sigma); 0 is a fixed latency
-    #[arg(long, value_name = "S", default_value_t = 0.4, help_heading = BACK_END)]
-    pub(crate) sigma: f64,
+    /// Start from a profile: a ready-made one by name, or a TOML file; the flags change it
+    #[arg(long, value_name = "NAME|FILE", help_heading = BACK_END)]
+    pub(crate) profile: Option<String>,
+    /// List the ready-made profiles, and end
+    #[arg(long, help_heading = BACK_END)]
+    pub(crate) list_profiles: bool,
+    /// Median latency; 0 answers at once [default: 400ms]
+    #[arg(long, value_name = "TIME", help_heading = BACK_END, value_parser = values::duration_or_zero)]
+    pub(crate) latency: Option<Duration>,
+    /// Spread of the latency (log-normal sigma); 0 is a fixed latency [default: 0.4]
+    #[arg(long, value_name = "S", help_heading = BACK_END)]
+    pub(crate) sigma: Option<f64>,
     /// Further latency per output token
     #[arg(long, value_name = "TIME", help_heading = BACK_END, value_parser = values::duration, conflicts_with = "sigma")]
     pub(crate) per_token: Option<Duration>,
-    /// Answers: plausible, echo, or a fixed text
-    #[arg(long, value_name = "WHAT", default_value = "plausible", help_heading = BACK_END)]
-    pub(crate) answers: String,
+    /// Answers: plausible, echo, or a fixed text [default: plausible]
+    #[arg(long, value_name = "WHAT", help_heading = BACK_END)]
+    pub(crate) answers: Option<String>,
     /// Median length of plausible answers, in tokens (log-normal)
     #[arg(long, value_name = "N", help_heading = BACK_END)]
     pub(crate) output_tokens: Option<f64>,
@@ -52,6 +58,9 @@ pub(crate) struct SimArgs {
     /// Requests per second
     #[arg(long, value_name = "N", help_heading = LIMITS, value_parser = values::rate)]
     pub(crate) rps: Option<f64>,
+    /// Requests per day
+    #[arg(long, value_name = "N", help_heading = LIMITS, value_parser = values::at_least_one)]
+    pub(crate) rpd: Option<u64>,
     /// Tokens per minute
     #[arg(long, value_name = "N", help_heading = LIMITS, value_parser = values::at_least_one)]
     pub(crate) tpm: Option<u64>,
@@ -72,12 +81,12 @@ pub(crate) struct SimArgs {
     #[arg(long = "error", value_name = "STATUS=P", help_heading = FAULTS, value_parser = values::error_rate)]
     pub(crate) errors: Vec<(u16, f64)>,
     /// Probability that the connection is reset
-    #[arg(long, value_name = "P", default_value_t = 0.0, help_heading = FAULTS, value_parser = values::probability)]
-    pub(crate) reset: f64,
+    #[arg(long, value_name = "P", help_heading = FAULTS, value_parser = values::probability)]
+    pub(crate) reset: Option<f64>,
     /// Probability that the answer is cut
-    #[arg(long, value_name = "P", default_value_t = 0.0, help_heading = FAULTS, value_parser = values::probability)]
-    pub(crate) cut: f64,
+    #[arg(long, value_name = "P", help_heading = FAULTS, value_parser = values::probability)]
+    pub(crate) cut: Option<f64>,
     /// Probability that no answer ever comes
-    #[arg(long, value_name = "P", default_value_t = 0.0, help_heading = FAULTS, value_parser = values::probability)]
-    pub(crate) stall: f64,
+    #[arg(long, value_name = "P", help_heading = FAULTS, value_parser = values::probability)]
+    pub(crate) stall: Option<f64>,
 }

@@ -177,9 +177,11 @@ pub enum OutputLength {
 ///
 /// Probabilities are between 0 and 1 and should add up to at most 1. They strike requests that
 /// the limits admitted.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Faults {
     /// Error statuses with their probabilities, sent at once in the dialect's own body form.
+    #[serde(rename = "errors")]
     pub error_rate: Vec<(u16, f64)>,
     /// The probability that the connection is reset before the answer's first byte.
     pub reset: f64,
