@@ -17,3 +17,6 @@ mod resume;
 
 /// The layers of the house, enforced.
 mod tidy;
+
+/// Long runs in paused time, the same each time.
+mod hour;
