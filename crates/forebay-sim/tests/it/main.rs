@@ -16,6 +16,8 @@ mod limits;
 mod log;
 /// Real sockets: the same answers, and true resets.
 mod loopback;
+/// Profiles shape what a client sees.
+mod profiles;
 /// Each order of a script does what it says.
 mod script;
 /// Streamed answers: true frames, in order, when they are due, and torn as told.
