@@ -40,6 +40,11 @@
 //! read any clock other than tokio's (the wall clock is read once, when the [`Sim`] starts).
 
 mod answer;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "no profile chooses this back end yet")
+)]
+mod batching;
 mod config;
 mod connection;
 mod dialect;
@@ -59,6 +64,7 @@ mod sim;
 mod stats;
 mod ticket;
 
+pub use batching::{Batching, Load, StepTime, Trial};
 pub use config::{
     Answers, Config, Faults, Latency, Limits, Outage, OutageKind, OutputLength, Ramp, RateHeaders,
     RetryAfter, Step, Tenant,
