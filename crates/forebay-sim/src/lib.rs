@@ -40,10 +40,6 @@
 //! read any clock other than tokio's (the wall clock is read once, when the [`Sim`] starts).
 
 mod answer;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "no profile chooses this back end yet")
-)]
 mod batching;
 mod config;
 mod connection;

@@ -4,6 +4,7 @@
 
 use tokio::time::Instant;
 
+use crate::batching::Sequence;
 use crate::latency::Timing;
 
 /// The back end's side of one answer; dropping it gives the answer up.
@@ -11,6 +12,8 @@ use crate::latency::Timing;
 pub(crate) enum Pace {
     /// Tokens come at times that were drawn when the request arrived.
     Timed(Instant, Timing),
+    /// Tokens come with the steps of an engine that batches.
+    Batched(Sequence),
 }
 
 impl Pace {
@@ -30,6 +33,8 @@ impl Pace {
                     tokio::time::sleep(wait.saturating_sub(begun.elapsed())).await;
                 }
             }
+            // An answer begins with its first token.
+            Pace::Batched(sequence) => sequence.reach(tokens.max(1)).await,
         }
     }
 
@@ -37,6 +42,7 @@ impl Pace {
     pub(crate) fn cached_tokens(&self) -> u64 {
         match self {
             Pace::Timed(..) => 0,
+            Pace::Batched(sequence) => sequence.cached_tokens(),
         }
     }
 }

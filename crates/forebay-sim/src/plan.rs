@@ -13,7 +13,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::answer::{answer, capped};
+use crate::answer::{Text, answer, capped};
+use crate::batching::{Engine, Finish, Prompt, Refused, Sequence};
 use crate::config::OutageKind;
 use crate::dialect::{ApiError, Completion, Dialect, End, Parsed, StreamForm};
 use crate::faults::Fault;
@@ -232,17 +233,21 @@ impl<'s> Planner<'_, 's> {
         let config = &self.shared.config;
         let ask = &self.parsed.ask;
         let operation = self.ticket.operation;
+        let cap = self.cap();
         let text = match (text, &ask.function) {
             _ if !operation.generates() => capped(Cow::Borrowed(""), None),
-            (Some(text), _) => capped(Cow::Owned(text), ask.max_output),
-            (None, Some(_)) => capped(Cow::Borrowed("{}"), ask.max_output),
-            (None, None) => answer(config, &ask.prompt, ask.max_output),
+            (Some(text), _) => capped(Cow::Owned(text), cap),
+            (None, Some(_)) => capped(Cow::Borrowed("{}"), cap),
+            (None, None) => answer(config, &ask.prompt, cap),
+        };
+        let pace = match self.pace(&text, rng) {
+            Ok(pace) => pace,
+            Err(error) => {
+                self.ticket.fail();
+                return self.error(*error);
+            }
         };
         self.ticket.generates(text.tokens);
-        let timing = match operation.is_metered() {
-            true => config.latency.draw(rng, text.tokens, ask.stream.is_some()),
-            false => Timing::default(),
-        };
         let end = match (&oddity, text.cut) {
             (Some(Oddity::Filtered), _) => End::Filtered,
             (Some(Oddity::Refused), _) => End::Refused,
@@ -270,10 +275,63 @@ impl<'s> Planner<'_, 's> {
         now_do(Order::Generate(Box::new(Generation {
             answer,
             completion,
-            pace: Pace::timed(timing),
+            pace,
             stream: ask.stream,
             cut_at: None,
         })))
+    }
+
+    /// The cap on output tokens: the request's, and what an engine has room for.
+    fn cap(&self) -> Option<u64> {
+        let ask = &self.parsed.ask;
+        let Some(engine) = &self.shared.engine else {
+            return ask.max_output;
+        };
+        let room = engine.longest().saturating_sub(ask.input_tokens).max(1);
+        Some(ask.max_output.map_or(room, |cap| cap.min(room)))
+    }
+
+    /// What gives an answer its time, or why it will not be made.
+    fn pace(&self, text: &Text<'_>, rng: &mut fastrand::Rng) -> Result<Pace, Box<ApiError>> {
+        if !self.ticket.operation.is_metered() {
+            return Ok(Pace::timed(Timing::default()));
+        }
+        match &self.shared.engine {
+            Some(engine) => self.queue(engine, text).map(Pace::Batched),
+            None => {
+                let stream = self.parsed.ask.stream.is_some();
+                let latency = &self.shared.config.latency;
+                Ok(Pace::timed(latency.draw(rng, text.tokens, stream)))
+            }
+        }
+    }
+
+    /// Queues the answer in the engine, or says why it will not be made.
+    fn queue(&self, engine: &Engine, text: &Text<'_>) -> Result<Sequence, Box<ApiError>> {
+        let ask = &self.parsed.ask;
+        let mut words = ask.earlier.join("\n");
+        if !words.is_empty() {
+            words.push('\n');
+        }
+        words.push_str(&ask.prompt);
+        let prompt = Prompt {
+            tokens: ask.input_tokens,
+            text: &words,
+        };
+        let finish = match text.cut {
+            true => Finish::Length,
+            false => Finish::Stop,
+        };
+        let queued = engine.submit(prompt, text.tokens, finish);
+        queued.map_err(|refused| {
+            Box::new(match refused {
+                Refused::QueueFull => ApiError::of(503),
+                Refused::TooLong { longest } => {
+                    let dialect = self.ticket.operation.dialect();
+                    dialect.too_long(ask.input_tokens, longest)
+                }
+            })
+        })
     }
 
     fn error(&mut self, error: ApiError) -> Plan<'s> {

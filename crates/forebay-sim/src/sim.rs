@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::batching::Engine;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::limits::Limiter;
@@ -128,6 +129,8 @@ pub(crate) struct Shared {
     pub(crate) limiter: Limiter,
     pub(crate) counters: Counters,
     pub(crate) seen: Seen,
+    /// The back end, where it batches.
+    pub(crate) engine: Option<Engine>,
     pub(crate) log: Log,
     started: Instant,
     started_wall: Duration,
@@ -139,6 +142,7 @@ impl Shared {
             limiter: Limiter::new(&config),
             counters: Counters::default(),
             seen: Seen::default(),
+            engine: config.batching.clone().map(Engine::new),
             log: Log::new(&config),
             started: Instant::now(),
             started_wall: SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default(),

@@ -30,7 +30,7 @@ fn load(in_flight: usize) -> Load {
         prompt_tokens: 500,
         output_tokens: 500,
         spread: 0.1,
-        answers: 1000.max(in_flight * 5),
+        answers: 600.max(in_flight * 3),
         seed: 1,
     }
 }

@@ -25,6 +25,7 @@ pub(crate) struct Engine {
 struct Shared {
     block_size: u64,
     prefix_cache: bool,
+    longest: u64,
     state: Mutex<State>,
 }
 
@@ -42,11 +43,15 @@ struct State {
 impl Engine {
     /// An idle engine; it costs nothing until a sequence comes.
     pub(crate) fn new(config: Batching) -> Engine {
+        let block_size = u64::from(config.block_size.max(1));
+        let prefix_cache = config.prefix_cache;
+        let scheduler = Scheduler::new(config);
         let shared = Shared {
-            block_size: u64::from(config.block_size.max(1)),
-            prefix_cache: config.prefix_cache,
+            block_size,
+            prefix_cache,
+            longest: scheduler.longest(),
             state: Mutex::new(State {
-                scheduler: Scheduler::new(config),
+                scheduler,
                 waiting: Vec::new(),
                 epoch: None,
                 driven: false,
@@ -55,6 +60,11 @@ impl Engine {
         Engine {
             shared: Arc::new(shared),
         }
+    }
+
+    /// The most tokens of a prompt and its answer together.
+    pub(crate) fn longest(&self) -> u64 {
+        self.shared.longest
     }
 
     /// Queues a sequence whose answer has so many tokens and ends for this reason.
@@ -126,14 +136,6 @@ impl Sequence {
     /// Safe: tokens that came meanwhile are there for the next call.
     pub(crate) async fn reach(&mut self, tokens: u64) {
         poll_fn(|context| self.shared.poll_reach(self.slot, tokens, context)).await;
-    }
-
-    /// The tokens of the answer, and why it ends after them: fewer than were asked for, and for
-    /// its length, where prompt and answer together would not fit.
-    pub(crate) fn output(&self) -> (u64, Finish) {
-        let state = self.shared.lock();
-        let entry = state.scheduler.entry(self.slot);
-        entry.map_or((0, Finish::Abort), |entry| (entry.output, entry.finish))
     }
 
     /// Prompt tokens that the prefix cache held; known once the first token exists.

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::blocks::Blocks;
-use super::metrics::Finish;
+use super::metrics::{Finish, Metrics};
 use super::prompt;
 
 /// Where a sequence stands.
@@ -137,5 +137,50 @@ impl Entry {
         self.computed = 0;
         self.scheduled = 0;
         self.known = 0;
+    }
+
+    /// Has its next token, and perhaps its last.
+    pub(super) fn produce(&mut self, metrics: &mut Metrics, now: Duration, gaps: &mut Gaps) {
+        self.produced += 1;
+        metrics.generation_tokens += 1;
+        let since_arrival = now.saturating_sub(self.arrived);
+        if self.produced == 1 {
+            metrics.prompt_tokens += self.prompt;
+            metrics.first_token.observe(since_arrival, 1);
+        } else {
+            let gap = now.saturating_sub(self.latest);
+            self.pause = self.pause.max(gap);
+            gaps.add(gap, metrics);
+        }
+        self.latest = now;
+        if self.produced == self.output {
+            metrics.end(self.finish);
+            metrics.whole.observe(since_arrival, 1);
+            let queued = self.admitted.saturating_sub(self.arrived);
+            metrics.queued.observe(queued, 1);
+        }
+    }
+}
+
+/// Times between tokens, gathered while they are equal, as nearly all of a step are.
+#[derive(Debug, Default)]
+pub(super) struct Gaps {
+    gap: Duration,
+    times: u64,
+}
+
+impl Gaps {
+    fn add(&mut self, gap: Duration, metrics: &mut Metrics) {
+        if gap != self.gap {
+            self.count(metrics);
+            self.gap = gap;
+        }
+        self.times += 1;
+    }
+
+    /// Hands over what was gathered.
+    pub(super) fn count(&mut self, metrics: &mut Metrics) {
+        let times = std::mem::take(&mut self.times);
+        metrics.between_tokens.observe(self.gap, times);
     }
 }

@@ -27,4 +27,8 @@ mod step_time;
 mod trial;
 
 pub use config::{Batching, StepTime};
+pub(crate) use driver::{Engine, Sequence};
+pub(crate) use metrics::Finish;
+pub(crate) use prompt::Prompt;
+pub(crate) use scheduler::Refused;
 pub use trial::{Load, Trial};

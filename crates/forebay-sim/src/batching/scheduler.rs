@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::blocks::Blocks;
 use super::config::Batching;
-use super::entry::{Entry, Place};
+use super::entry::{Entry, Gaps, Place};
 use super::metrics::{Finish, Metrics};
 use super::step_time::Work;
 
@@ -260,7 +260,7 @@ impl Scheduler {
 
     /// Ends the step under way: whoever was computed to the end has one token more.
     pub(super) fn end(&mut self, now: Duration, progress: &mut Progress) {
-        let mut gaps = (Duration::ZERO, 0);
+        let mut gaps = Gaps::default();
         let ended = progress.ended.len();
         for &slot in &self.running {
             let Some(entry) = self.slots[slot].as_mut() else {
@@ -270,7 +270,7 @@ impl Scheduler {
             if entry.computed < entry.tokens() {
                 continue;
             }
-            note_token(&mut self.metrics, entry, now, &mut gaps);
+            entry.produce(&mut self.metrics, now, &mut gaps);
             if entry.produced == entry.output {
                 entry.give_up(&mut self.blocks);
                 entry.place = Place::Ended;
@@ -281,7 +281,7 @@ impl Scheduler {
                 progress.reached.push(slot);
             }
         }
-        self.metrics.between_tokens.observe(gaps.0, gaps.1);
+        gaps.count(&mut self.metrics);
         if progress.ended.len() > ended {
             let slots = &self.slots;
             let runs = |entry: &Entry| entry.place == Place::Running;
@@ -334,33 +334,6 @@ impl Step {
         } else {
             self.work.prefill += more;
         }
-    }
-}
-
-/// Counts a sequence's next token; equal gaps are gathered, since nearly all of a step are.
-fn note_token(metrics: &mut Metrics, entry: &mut Entry, now: Duration, gaps: &mut (Duration, u64)) {
-    entry.produced += 1;
-    metrics.generation_tokens += 1;
-    if entry.produced == 1 {
-        metrics.prompt_tokens += entry.prompt;
-        let wait = now.saturating_sub(entry.arrived);
-        metrics.first_token.observe(wait, 1);
-    } else {
-        let gap = now.saturating_sub(entry.latest);
-        entry.pause = entry.pause.max(gap);
-        if gap != gaps.0 {
-            metrics.between_tokens.observe(gaps.0, gaps.1);
-            *gaps = (gap, 0);
-        }
-        gaps.1 += 1;
-    }
-    entry.latest = now;
-    if entry.produced == entry.output {
-        metrics.end(entry.finish);
-        metrics.whole.observe(now.saturating_sub(entry.arrived), 1);
-        metrics
-            .queued
-            .observe(entry.admitted.saturating_sub(entry.arrived), 1);
     }
 }
 

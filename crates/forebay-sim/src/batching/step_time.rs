@@ -39,8 +39,10 @@ impl StepTime {
                 decode + share(work.prefill, interpolate(per_tokens, work.prefill))
             }
         };
-        // Written so that a number that is none becomes the least.
-        let milliseconds = milliseconds.max(LEAST).min(LONGEST);
+        let milliseconds = match milliseconds.is_nan() {
+            true => LEAST,
+            false => milliseconds.clamp(LEAST, LONGEST),
+        };
         Duration::from_secs_f64(milliseconds / 1000.0)
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::batching::Batching;
 use crate::script::Script;
 
 pub use limits::{Limits, Ramp, RateHeaders, RetryAfter};
@@ -28,6 +29,9 @@ pub struct Config {
     pub seed: u64,
     /// The time between a request's last byte and its answer.
     pub latency: Latency,
+    /// A back end that batches continuously and gives answers their time in place of `latency`.
+    /// Default `None`.
+    pub batching: Option<Batching>,
     /// What the answers say. Default [`Answers::Plausible`].
     pub answers: Answers,
     /// How long plausible answers are. Default [`OutputLength::AsWritten`].
@@ -63,6 +67,7 @@ impl Default for Config {
         Config {
             seed: 0,
             latency: Latency::default(),
+            batching: None,
             answers: Answers::default(),
             output_length: OutputLength::default(),
             chunk_tokens: 1,
@@ -87,6 +92,7 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("seed", &self.seed)
             .field("latency", &self.latency)
+            .field("batching", &self.batching)
             .field("answers", &self.answers)
             .field("output_length", &self.output_length)
             .field("chunk_tokens", &self.chunk_tokens)

@@ -63,7 +63,11 @@ where
                 return Ok(Page::json(br#"{"status":"ok"}"#.to_vec()));
             }
             Route::Health => return Err(NoPage::Method("GET, HEAD")),
-            Route::Metrics | Route::Unknown => return Err(NoPage::NotFound),
+            Route::Metrics if reads(head) => {
+                return self.metrics().ok_or(NoPage::NotFound);
+            }
+            Route::Metrics => return Err(NoPage::Method("GET, HEAD")),
+            Route::Unknown => return Err(NoPage::NotFound),
         };
         let required_key = self.shared.config.required_key.as_deref();
         if let Some(bad_key) = dialect.check_key(head, &self.input, required_key) {
@@ -78,6 +82,18 @@ where
             body: self.input.body(request),
         };
         respond(self.shared, asked)
+    }
+
+    /// The figures of the engine, where there is one; like health, they need no key.
+    fn metrics(&self) -> Option<Page> {
+        let engine = self.shared.engine.as_ref()?;
+        let models = &self.shared.config.models;
+        let mut text = String::new();
+        engine.write_metrics(&mut text, models.first().map_or("", String::as_str));
+        Some(Page {
+            content_type: "text/plain; version=0.0.4; charset=utf-8",
+            body: text.into_bytes(),
+        })
     }
 
     /// Answers a client that sent no request, then closes without losing the answer.

@@ -57,6 +57,15 @@ pub(super) fn last_user<'a>(messages: &mut [Message<'a>]) -> Cow<'a, str> {
         .unwrap_or_default()
 }
 
+/// Takes the texts of all messages that still have one.
+pub(super) fn others<'a>(messages: &mut [Message<'a>]) -> Vec<Cow<'a, str>> {
+    messages
+        .iter_mut()
+        .map(|message| std::mem::take(&mut message.content.0))
+        .filter(|text| !text.is_empty())
+        .collect()
+}
+
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(TextVisitor).map(Text)

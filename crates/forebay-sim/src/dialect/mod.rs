@@ -64,6 +64,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) model: Cow<'a, str>,
     /// The last user message.
     pub(crate) prompt: Cow<'a, str>,
+    /// The texts that stand before it: instructions and earlier messages.
+    pub(crate) earlier: Vec<Cow<'a, str>>,
     pub(crate) input_tokens: u64,
     /// The request's cap on output tokens.
     pub(crate) max_output: Option<u64>,
@@ -349,6 +351,29 @@ impl Dialect {
             Dialect::OpenAi => openai::refusal(refusal, model, told),
             Dialect::Anthropic => anthropic::refusal(refusal, told),
             Dialect::Gemini => gemini::refusal(refusal, model, told),
+        }
+    }
+
+    /// Says that a prompt is longer than the model can ever hold.
+    pub(crate) fn too_long(self, tokens: u64, longest: u64) -> ApiError {
+        let message = match self {
+            Dialect::OpenAi => format!(
+                "This model's maximum context length is {longest} tokens. However, your messages \
+                 resulted in {tokens} tokens. Please reduce the length of the messages."
+            ),
+            Dialect::Anthropic => {
+                format!("prompt is too long: {tokens} tokens > {longest} maximum")
+            }
+            Dialect::Gemini => format!(
+                "The input token count ({tokens}) exceeds the maximum number of tokens allowed \
+                 ({longest})."
+            ),
+        };
+        let openai = self == Dialect::OpenAi;
+        ApiError {
+            param: openai.then_some("messages"),
+            code: openai.then(|| "context_length_exceeded".into()),
+            ..ApiError::invalid(message)
         }
     }
 

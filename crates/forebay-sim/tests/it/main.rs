@@ -1,5 +1,7 @@
 //! The simulator from the outside, byte for byte, over in-memory pipes in paused time.
 
+/// A back end that batches continuously, through its answers and its figures.
+mod batching;
 /// A client that knows only bytes.
 mod client;
 /// What each dialect answers and rejects.

@@ -46,8 +46,14 @@ pub(in crate::dialect) fn parse<'a>(version: Option<&[u8]>, body: &'a [u8]) -> P
     let problem = bad_version(version).or_else(|| problem(version == Some(NEWEST), &body));
     let messages = body.messages.as_deref_mut().unwrap_or_default();
     let chars = message::chars(messages) + body.system.0.chars().count() as u64;
+    let prompt = message::last_user(messages);
+    let mut earlier = message::others(messages);
+    if !body.system.0.is_empty() {
+        earlier.insert(0, body.system.0);
+    }
     let ask = Ask {
-        prompt: message::last_user(messages),
+        prompt,
+        earlier,
         model: body.model.unwrap_or_default().0,
         input_tokens: message::tokens_of_chars(chars),
         max_output: body.max_tokens,

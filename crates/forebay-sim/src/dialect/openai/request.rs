@@ -42,6 +42,7 @@ pub(in crate::dialect) fn parse(body: &[u8]) -> Parsed<'_> {
     let input_tokens = message::tokens_of_chars(message::chars(messages));
     let ask = Ask {
         prompt: message::last_user(messages),
+        earlier: message::others(messages),
         model: body.model.unwrap_or_default().0,
         input_tokens,
         max_output: body.max_completion_tokens.or(body.max_tokens),
