@@ -118,6 +118,8 @@ fn set_latency(config: &mut Config, args: &SimArgs) -> Result<(), Error> {
     if args.latency.is_none() && args.sigma.is_none() && args.per_token.is_none() {
         return Ok(());
     }
+    // A latency that is asked for takes the place of an engine that a profile has.
+    config.batching = None;
     let latency = args.latency.unwrap_or(DEFAULT_LATENCY);
     config.latency = match (args.per_token, latency, args.sigma.unwrap_or(DEFAULT_SIGMA)) {
         (Some(per_output_token), first, _) => Latency::PerToken {

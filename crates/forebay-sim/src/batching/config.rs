@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 /// A back end that batches continuously, described by the numbers that vLLM is started with.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Batching {
     /// The most sequences that run in one step; at least one. Default 256.
     pub max_num_seqs: usize,
@@ -53,9 +53,41 @@ impl Default for Batching {
     }
 }
 
+/// The most KV blocks: a simulated one takes some bytes, and more tokens than these hold, 268
+/// million at 16 each, no single engine has.
+const MOST_BLOCKS: u32 = 1 << 24;
+
+impl Batching {
+    /// The first number that cannot be.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let wrong = |name: &str, value: String, range: String| {
+            Err(format!("batching.{name} is {value}: give a number {range}"))
+        };
+        if !(0.0..=0.5).contains(&self.watermark) {
+            let value = self.watermark.to_string();
+            return wrong("watermark", value, "from 0 to 0.5".to_owned());
+        }
+        if !(1..=MOST_BLOCKS).contains(&self.kv_blocks) {
+            let value = self.kv_blocks.to_string();
+            return wrong("kv-blocks", value, format!("from 1 to {MOST_BLOCKS}"));
+        }
+        for (name, value) in [
+            ("block-size", u64::from(self.block_size)),
+            ("max-num-seqs", self.max_num_seqs as u64),
+            ("max-num-batched-tokens", self.max_num_batched_tokens),
+            ("max-model-len", self.max_model_len),
+        ] {
+            if value == 0 {
+                return wrong(name, value.to_string(), "above 0".to_owned());
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The time that one step of a batching engine takes; never less than a millisecond.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum StepTime {
     /// The polynomials that NVIDIA Dynamo's mocker publishes: for n tokens of prefill
     /// 4.21e-7·n² + 1.518e-2·n + 16.5 ms, and for decoding −25.74·p² + 54.01·p + 5.74 ms with p
@@ -80,8 +112,8 @@ mod tests {
 
     #[test]
     fn a_profile_sets_what_it_names_and_nothing_else() {
-        let text = r#"{"kv_blocks": 64, "max_num_queued_reqs": 9,
-            "step_time": {"table": {"decode": [[1, 6], [64, 20.5]]}}}"#;
+        let text = r#"{"kv-blocks": 64, "max-num-queued-reqs": 9,
+            "step-time": {"table": {"decode": [[1, 6], [64, 20.5]]}}}"#;
         let expected = Batching {
             kv_blocks: 64,
             max_num_queued_reqs: Some(9),
@@ -92,13 +124,35 @@ mod tests {
             ..Batching::default()
         };
         assert_eq!(serde_json::from_str::<Batching>(text).unwrap(), expected);
-        let published: Batching = serde_json::from_str(r#"{"step_time": "published"}"#).unwrap();
+        let published: Batching = serde_json::from_str(r#"{"step-time": "published"}"#).unwrap();
         assert_eq!(published, Batching::default());
     }
 
     #[test]
     fn a_name_that_is_not_known_is_an_error() {
-        let error = serde_json::from_str::<Batching>(r#"{"kv_block": 64}"#).unwrap_err();
-        assert!(error.to_string().contains("kv_block"), "{error}");
+        let error = serde_json::from_str::<Batching>(r#"{"kv-block": 64}"#).unwrap_err();
+        assert!(error.to_string().contains("kv-block"), "{error}");
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_are_told() {
+        assert_eq!(Batching::default().check(), Ok(()));
+        let wrong = |batching: Batching| batching.check().unwrap_err();
+        let watermark = wrong(Batching {
+            watermark: f64::NAN,
+            ..Batching::default()
+        });
+        assert_eq!(
+            watermark,
+            "batching.watermark is NaN: give a number from 0 to 0.5"
+        );
+        let blocks = wrong(Batching {
+            kv_blocks: 0,
+            ..Batching::default()
+        });
+        assert_eq!(
+            blocks,
+            "batching.kv-blocks is 0: give a number from 1 to 16777216"
+        );
     }
 }

@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 
+use crate::batching::Batching;
 use crate::config::{Answers, Config, Faults, Latency, Limits, Outage, OutputLength, Step, Tenant};
 
 /// A back end that is described in words and numbers.
@@ -24,6 +25,7 @@ pub struct Profile {
 struct Form {
     about: String,
     latency: Latency,
+    batching: Option<Batching>,
     answers: Answers,
     output_length: OutputLength,
     chunk_tokens: u64,
@@ -41,6 +43,7 @@ impl Default for Form {
         Form {
             about: String::new(),
             latency: config.latency,
+            batching: config.batching,
             answers: config.answers,
             output_length: config.output_length,
             chunk_tokens: config.chunk_tokens,
@@ -136,6 +139,9 @@ impl Form {
             fine("tenant.rpm", tenant.rpm, 1e9)?;
             fine("tenant.tokens", tenant.tokens, 1e9)?;
         }
+        if let Some(batching) = &self.batching {
+            batching.check()?;
+        }
         for outage in &self.outages {
             if outage.until <= outage.from {
                 return Err(format!(
@@ -150,6 +156,7 @@ impl Form {
     fn into_config(self) -> Config {
         Config {
             latency: self.latency,
+            batching: self.batching,
             answers: self.answers,
             output_length: self.output_length,
             chunk_tokens: self.chunk_tokens,
@@ -190,6 +197,9 @@ ready_made![
     "slow",
     "steps",
     "together",
+    "vllm",
+    "vllm-full",
+    "vllm-queue-cap",
 ];
 
 #[cfg(test)]
@@ -229,6 +239,24 @@ mod tests {
         assert_eq!(config.limits.burst, Duration::from_secs(60));
         assert_eq!(config.outages[0].until, Duration::from_secs(360));
         assert_eq!(config.answers, Answers::Plausible);
+        assert_eq!(config.batching, None);
+    }
+
+    #[test]
+    fn a_profile_can_choose_an_engine_and_its_numbers() {
+        let toml = "[batching]\nblock-size = 32\nstep-time.table.decode = [[1, 6], [256, 30.5]]";
+        let batching = Profile::parse("x", toml).unwrap().config.batching.unwrap();
+        assert_eq!((batching.block_size, batching.kv_blocks), (32, 8192));
+        let wrong = |toml| Profile::parse("x", toml).unwrap_err().to_string();
+        assert_eq!(
+            wrong("batching.max-num-seqs = 0"),
+            "batching.max-num-seqs is 0: give a number above 0"
+        );
+        let unknown = wrong("[batching]\nmax-seqs = 3");
+        assert!(
+            unknown.starts_with("line 2: unknown field `max-seqs`"),
+            "{unknown}"
+        );
     }
 
     #[test]
