@@ -97,7 +97,7 @@ fn soak(folder: &Path, time: Duration) -> Soaked {
             break exit;
         }
         readings.extend(read(run.id()));
-        std::thread::sleep(READ_EVERY);
+        std::thread::park_timeout(READ_EVERY);
     };
     let wall = begun.elapsed();
     feeder.join().expect("the feeder ends");
@@ -353,7 +353,7 @@ impl Sim {
 
     /// Ends it once its log is written, which it is at most 50 ms late.
     fn stop(&mut self) {
-        std::thread::sleep(Duration::from_millis(500));
+        std::thread::park_timeout(Duration::from_millis(500));
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
