@@ -27,7 +27,7 @@ impl StepTime {
     /// The time of a step.
     ///
     /// One forward pass computes prefill and decode together, and the published polynomials
-    /// measure each alone. The sum is what their publisher takes for a step that does both.
+    /// measure each alone. The sum for a step that does both is our reading.
     pub(super) fn of(&self, work: Work) -> Duration {
         let milliseconds = match self {
             StepTime::Published => prefill(work.prefill) + decode(work),
