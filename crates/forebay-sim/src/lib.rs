@@ -41,6 +41,7 @@
 
 mod answer;
 mod batching;
+pub mod check;
 mod config;
 mod connection;
 mod dialect;

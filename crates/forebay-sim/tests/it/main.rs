@@ -2,6 +2,8 @@
 
 /// A back end that batches continuously, through its answers and its figures.
 mod batching;
+/// The judge is content with a clean run, and catches every doctored one.
+mod check;
 /// A client that knows only bytes.
 mod client;
 /// What each dialect answers and rejects.

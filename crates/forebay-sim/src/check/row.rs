@@ -1,0 +1,141 @@
+//! One row, as `docs/reference/rows.md` describes it, and as other tools write theirs.
+//!
+//! Owns what a row's members mean. Never keeps one.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The members that are looked at; a null counts as absent.
+#[derive(Debug, Deserialize)]
+struct Members<'a> {
+    #[serde(borrow)]
+    custom_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    index: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    output: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tool_calls: Option<&'a RawValue>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    cost_usd: Option<&'a RawValue>,
+    #[serde(borrow)]
+    attempts: Option<&'a RawValue>,
+    #[serde(borrow)]
+    response: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Usage {
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    cached_input_tokens: Option<u64>,
+    reasoning_tokens: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Response {
+    status_code: Option<u16>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RowError<'a> {
+    #[serde(borrow)]
+    kind: Option<&'a RawValue>,
+}
+
+/// A row.
+#[derive(Debug)]
+pub(super) struct Row<'a> {
+    /// Whether it is ok.
+    pub(super) ok: bool,
+    /// Whether an ok row holds an answer.
+    pub(super) answered: bool,
+    /// The hash of its `custom_id`.
+    pub(super) id: Option<u64>,
+    pub(super) index: Option<u64>,
+    pub(super) attempts: Option<u64>,
+    /// Tokens: input, output, cached input, reasoning.
+    pub(super) usage: Option<[u64; 4]>,
+    /// Pico-dollars.
+    pub(super) cost: Option<i64>,
+    /// The kind of an error.
+    pub(super) kind: Option<&'a str>,
+    /// The hash of everything after `custom_id` and `index`.
+    pub(super) content: u64,
+}
+
+impl<'a> Row<'a> {
+    /// Reads a row of the results, or the `row` of a journal, which lacks the first members.
+    pub(super) fn parse(text: &'a str) -> Option<Row<'a>> {
+        let text = text.trim();
+        let members: Members<'a> = serde_json::from_str(text).ok()?;
+        let refused = members.response.is_some_and(|response| {
+            let response = serde_json::from_str::<Response>(response.get()).ok();
+            let status = response.and_then(|response| response.status_code);
+            status.is_some_and(|status| !(200..300).contains(&status))
+        });
+        let number = |value: Option<&RawValue>| serde_json::from_str(value?.get()).ok();
+        let usage = members.usage.and_then(|usage| {
+            let usage: Usage = serde_json::from_str(usage.get()).ok()?;
+            Some([
+                usage.input_tokens?,
+                usage.output_tokens?,
+                usage.cached_input_tokens.unwrap_or_default(),
+                usage.reasoning_tokens.unwrap_or_default(),
+            ])
+        });
+        let kind = members.error.and_then(|error| {
+            let error: RowError<'a> = serde_json::from_str(error.get()).ok()?;
+            error.kind.map(|kind| kind.get().trim_matches('"'))
+        });
+        Some(Row {
+            ok: members.error.is_none() && !refused,
+            answered: [members.output, members.tool_calls, members.response]
+                .iter()
+                .any(Option::is_some),
+            id: members.custom_id.map(|id| hash_of_json(id.get())),
+            index: number(members.index),
+            attempts: number(members.attempts),
+            usage,
+            cost: members.cost_usd.and_then(picos),
+            kind,
+            content: content(text, &members),
+        })
+    }
+}
+
+/// The hash of a `custom_id`.
+pub(super) fn hash_of(id: &str) -> u64 {
+    xxh3_64(id.as_bytes())
+}
+
+/// The same of one that stands there as JSON; a number is taken as it is.
+fn hash_of_json(id: &str) -> u64 {
+    match serde_json::from_str::<Cow<'_, str>>(id) {
+        Ok(text) => hash_of(&text),
+        Err(_) => hash_of(id),
+    }
+}
+
+fn content(text: &str, members: &Members<'_>) -> u64 {
+    let first = [members.custom_id, members.index].into_iter().flatten();
+    // Both stand at the beginning of a row; what follows the later one is its content.
+    let end_of = |value: &RawValue| {
+        value.get().as_ptr() as usize - text.as_ptr() as usize + value.get().len()
+    };
+    let start = first.map(end_of).max().unwrap_or(0);
+    xxh3_64(text[start..].trim_start_matches([',', '{', ' ']).as_bytes())
+}
+
+/// Dollars as pico-dollars, which is as exact as rows are.
+fn picos(value: &RawValue) -> Option<i64> {
+    let dollars: f64 = serde_json::from_str(value.get()).ok()?;
+    Some((dollars * 1e12).round() as i64)
+}
