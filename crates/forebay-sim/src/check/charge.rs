@@ -53,7 +53,7 @@ impl Stretch {
         if ok || endpoint {
             self.note(endpoint);
         }
-        !(endpoint && self.down) && !matches!(kind, "rate_limited" | "auth")
+        !(endpoint && self.down || matches!(kind, "rate_limited" | "auth"))
     }
 
     fn note(&mut self, failure: bool) {

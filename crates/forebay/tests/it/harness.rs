@@ -14,6 +14,12 @@ use forebay::price::{ModelInfo, PriceTable};
 use forebay::sink::Collect;
 use forebay::transport::{Connector, MemoryConnector, Transport};
 use forebay_sim::{Action, Answers, Call, Config, Latency, Sim};
+use tempfile::TempDir;
+
+use crate::judge::{self, Left};
+
+/// The key that no output may hold.
+pub(crate) const KEY: &str = "sk-test-0123456789abcdef";
 
 /// A run to be made; change what matters to a test.
 pub(crate) struct Scenario {
@@ -22,6 +28,7 @@ pub(crate) struct Scenario {
     pub(crate) prompts: Vec<String>,
     pub(crate) settings: EngineSettings,
     pub(crate) sim: Config,
+    /// Where the journal is kept for a later run; else it is there to judge this one.
     pub(crate) journal: Option<PathBuf>,
     pub(crate) retry_failed: bool,
     /// What to tell the engine, and when.
@@ -90,7 +97,7 @@ impl Scenario {
                 Provider::Anthropic => "http://sim.local",
             })
             .unwrap(),
-            key: Some(ApiKey::new("sk-test-0123456789abcdef").unwrap()),
+            key: Some(ApiKey::new(KEY).unwrap()),
             headers: Vec::new(),
             token_field: TokenField::MaxCompletionTokens,
         }
@@ -136,12 +143,13 @@ impl Scenario {
     }
 
     pub(crate) async fn run_at(self, endpoint: Endpoint, sim: Sim, connector: Connector) -> Ended {
+        let over_sockets = matches!(connector, Connector::Net(_));
         let transport =
             Transport::new(endpoint.base_url.clone(), connector, self.settings.timeouts).unwrap();
-        let mut journal = match &self.journal {
-            Some(path) => open_journal(path, self.retry_failed),
-            None => Journal::none(),
-        };
+        let received = sim.stats().received;
+        let folder = TempDir::new().unwrap();
+        let path = (self.journal.clone()).unwrap_or_else(|| folder.path().join("journal"));
+        let mut journal = open_journal(&path, self.retry_failed);
         let feed_endpoint = endpoint.clone();
         let items = self
             .items()
@@ -182,6 +190,16 @@ impl Scenario {
             events,
         };
         ended.check(self.prompts.len() as u64);
+        if self.sim.keep_log {
+            judge::settle(&ended.sim).await;
+        }
+        let left = Left {
+            rows: &sink.rows,
+            journal: &path,
+            before: received,
+            over_sockets,
+        };
+        judge::judge(&self, &ended, &left);
         ended
     }
 }

@@ -3,6 +3,9 @@
 /// Runs the engine over in-memory pipes in paused time, and looks at what came of it.
 mod harness;
 
+/// Judges every run by the simulator's log, the rows and the journal.
+mod judge;
+
 /// Wall time against the ideal, rates kept and used.
 mod pace;
 
