@@ -32,3 +32,19 @@ Example:
   forebay sim --port 8787 --rpm 600 --error 500=0.02 --log sim.log &
   OPENAI_API_KEY=x forebay run tickets.txt -m gpt-4o-mini \\
       --base-url http://127.0.0.1:8787/v1 -o out.jsonl";
+
+/// After the flags of `sim check`.
+pub(crate) const CHECK_AFTER: &str = "\
+Prints each violation with its place, then for each invariant what was checked
+and what was not, and why. Run forebay with --keep-journal, so that the records
+of a complete run are there to be checked.
+
+Exit codes: 0 nothing is violated; 1 something is; 2 wrong usage; 3 file
+trouble.
+
+Example:
+  forebay sim --log sim.log --error 500=0.05 --cut 0.02 &
+  OPENAI_API_KEY=my-key forebay run in.txt -m gpt-4o-mini -c 20 \\
+      --base-url http://127.0.0.1:8787/v1 -o out.jsonl --keep-journal
+  OPENAI_API_KEY=my-key forebay sim check --log sim.log --results out.jsonl \\
+      --max-in-flight 20 --exit-code $? --secret-env OPENAI_API_KEY";

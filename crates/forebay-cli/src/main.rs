@@ -1,6 +1,7 @@
 //! The `forebay` command.
 
 mod args;
+mod check;
 mod config_file;
 mod dry_run;
 mod env_vars;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use forebay::error::{Error, ErrorKind};
 
-use args::{Cli, Command, PricesArgs};
+use args::{Cli, Command, PricesArgs, SimCommand};
 use config_file::ConfigFile;
 use exit_code::Exit;
 
@@ -34,7 +35,13 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Status(args) => status::status(&args.file, args.json).map(print),
         Command::Prices(args) => prices(args).map(print),
-        Command::Sim(args) => sim::sim(args),
+        Command::Sim(args) => match &args.command {
+            Some(SimCommand::Check(args)) => check::run(args).map(|(exit, text)| {
+                let printed = print(text);
+                if printed == Exit::Ok { exit } else { printed }
+            }),
+            None => sim::sim(args),
+        },
     };
     match result {
         Ok(exit) => exit.into(),

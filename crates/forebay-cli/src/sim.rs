@@ -19,7 +19,7 @@ const OUTPUT_SIGMA: f64 = 0.7;
 const DEFAULT_LATENCY: Duration = Duration::from_millis(400);
 const DEFAULT_SIGMA: f64 = 0.4;
 
-/// Serves until the process is killed.
+/// Serves until a signal ends it.
 ///
 /// # Errors
 /// When the profile cannot be read, or the port or the log cannot be opened.
@@ -37,8 +37,7 @@ pub(crate) fn sim(args: &SimArgs) -> Result<Exit, Error> {
         .map_err(|error| Error::io(format!("the port cannot be told: {error}")))?;
     // Programs that started the simulator read its port from this line.
     println!("forebay sim listens on http://{address}");
-    simulated::serve(config, listener)
-        .map(|()| Exit::Ok)
+    simulated::serve_alone(config, listener)
         .map_err(|error| Error::io(format!("the simulated provider ended: {error}")))
 }
 

@@ -4,6 +4,9 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use forebay::error::Error;
 use forebay_sim::{Config, Sim};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::exit_code::Exit;
 
 /// Starts a simulated provider on a free loopback port, in a thread of its own that ends with
 /// the process.
@@ -26,13 +29,41 @@ pub(crate) fn start(config: Config) -> Result<u16, Error> {
 ///
 /// # Errors
 /// When the runtime or the listener cannot be set up.
-pub(crate) fn serve(config: Config, listener: TcpListener) -> std::io::Result<()> {
-    listener.set_nonblocking(true)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async move {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
+fn serve(config: Config, listener: TcpListener) -> std::io::Result<()> {
+    block_on(async move {
+        let listener = from_std(listener)?;
         Sim::new(config).serve(listener).await
     })
+}
+
+/// Serves until a signal ends it, and leaves its log whole.
+///
+/// # Errors
+/// When the runtime or the listener cannot be set up, or the log cannot be written.
+pub(crate) fn serve_alone(config: Config, listener: TcpListener) -> std::io::Result<Exit> {
+    block_on(async move {
+        let listener = from_std(listener)?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let sim = Sim::new(config);
+        let exit = tokio::select! {
+            served = sim.serve(listener) => return served.map(|()| Exit::Ok),
+            _ = interrupt.recv() => Exit::Interrupted,
+            _ = terminate.recv() => Exit::Terminated,
+        };
+        // A judge would miss the records of the last moment.
+        sim.flush_log()?;
+        Ok(exit)
+    })
+}
+
+fn block_on<T>(work: impl Future<Output = std::io::Result<T>>) -> std::io::Result<T> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build()?.block_on(work)
+}
+
+/// The listener in the runtime that this is called in.
+fn from_std(listener: TcpListener) -> std::io::Result<tokio::net::TcpListener> {
+    listener.set_nonblocking(true)?;
+    tokio::net::TcpListener::from_std(listener)
 }

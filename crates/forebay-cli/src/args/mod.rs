@@ -1,5 +1,6 @@
 //! The command line as typed; nothing is looked up or resolved here.
 
+mod check;
 mod run;
 mod sim;
 mod values;
@@ -8,8 +9,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use check::CheckArgs;
 pub(crate) use run::{DurabilityArg, OrderArg, ProgressArg, ProviderArg, RunArgs};
-pub(crate) use sim::SimArgs;
+pub(crate) use sim::{SimArgs, SimCommand};
 pub(crate) use values::{concurrency, duration, temperature};
 
 /// Push very many requests through LLM APIs: nothing lost, nothing paid twice.

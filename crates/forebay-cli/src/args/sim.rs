@@ -3,17 +3,32 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
+use super::check::CheckArgs;
 use super::values;
 
 const BACK_END: &str = "Back end";
 const LIMITS: &str = "Limits";
 const FAULTS: &str = "Faults";
 
+/// What else the simulator's side can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SimCommand {
+    /// Judge a run by the simulator's log, its results and its journal
+    Check(Box<CheckArgs>),
+}
+
 #[derive(Debug, Args)]
-#[command(after_help = crate::help::SIM_AFTER, allow_negative_numbers = true)]
+#[command(
+    after_help = crate::help::SIM_AFTER,
+    allow_negative_numbers = true,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
 pub(crate) struct SimArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<SimCommand>,
     /// Port on the loopback address; 0 picks a free one
     #[arg(long, value_name = "PORT", default_value_t = 8787)]
     pub(crate) port: u16,
