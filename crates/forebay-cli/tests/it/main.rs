@@ -41,3 +41,6 @@ mod stopping;
 
 /// Killed at any moment, no row is lost, doubled or paid for again.
 mod kill;
+
+/// `forebay sim check`: judges real runs, and catches what was done to their files afterwards.
+mod check;

@@ -31,6 +31,8 @@ pub(crate) struct Simulator {
     port: u16,
     lines: Receiver<String>,
     seen: Vec<Record>,
+    /// The same records as they were written.
+    written: Vec<String>,
 }
 
 impl Simulator {
@@ -76,6 +78,7 @@ impl Simulator {
             port,
             lines,
             seen: Vec::new(),
+            written: Vec::new(),
         }
     }
 
@@ -154,6 +157,25 @@ impl Simulator {
 
     fn note(&mut self, line: &str) {
         self.seen.push(serde_json::from_str(line).unwrap());
+        self.written.push(line.to_owned());
+    }
+
+    /// The log up to now, once every request has its end; marks left out.
+    pub(crate) fn log(&mut self) -> Vec<String> {
+        self.mark();
+        self.wait_for(|seen| {
+            let requests = seen.iter().filter(|record| record.event == "request");
+            2 * requests.count() == seen.len()
+        });
+        let both = self.written.iter().zip(&self.seen);
+        both.filter(|(_, record)| record.model != MARK)
+            .map(|(line, _)| line.clone())
+            .collect()
+    }
+
+    /// Writes its log to a file.
+    pub(crate) fn write_log(&mut self, folder: &Folder, name: &str) {
+        folder.write(name, self.log().join("\n") + "\n");
     }
 }
 

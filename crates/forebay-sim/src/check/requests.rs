@@ -14,6 +14,7 @@ use super::facts::{Facts, Table, key_of};
 use super::read::{Source, at, each_line, not_a};
 use super::report::Report;
 use super::secrets::Secrets;
+use crate::dialect::Operation;
 use crate::log::{DropReason, Event, LogRecord};
 
 /// Where the log is.
@@ -24,6 +25,9 @@ pub enum Log<'a> {
     /// Records in memory.
     Records(&'a [LogRecord]),
 }
+
+/// Operations that count tokens and make no row.
+const COUNTS_TOKENS: [&str; 2] = ["count_tokens", "gemini_count_tokens"];
 
 /// A record as far as the judge needs it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,6 +65,8 @@ struct LogLine<'a> {
     #[serde(default)]
     output_tokens: u64,
     reason: Option<&'a str>,
+    #[serde(default)]
+    operation: &'a str,
 }
 
 /// What the log says as a whole.
@@ -156,6 +162,7 @@ pub(super) fn read(
 fn parse(line: &[u8]) -> Option<Seen> {
     let line: LogLine<'_> = serde_json::from_slice(line).ok()?;
     let what = match line.event {
+        _ if COUNTS_TOKENS.contains(&line.operation) => What::Other,
         "request" => What::Request,
         "answer" => What::Answer(line.status?),
         "dropped" if line.reason == Some("raw") => What::Raw,
@@ -176,8 +183,13 @@ fn parse(line: &[u8]) -> Option<Seen> {
 }
 
 fn seen(record: &LogRecord) -> Seen {
+    let counts = matches!(
+        record.operation,
+        Operation::CountTokens | Operation::GeminiCountTokens
+    );
     Seen {
         what: match record.event {
+            _ if counts => What::Other,
             Event::Request => What::Request,
             Event::Answer => What::Answer(record.status.unwrap_or_default()),
             Event::Dropped if record.reason == Some(DropReason::Raw) => What::Raw,
