@@ -9,9 +9,11 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 
+use forebay_sim::check::Bounds;
 use serde_json::Value;
 
 use crate::harness::{Folder, assert_all_ok, in_input_order, items};
+use crate::judge::usual;
 use crate::simulator::{Record, Simulator, events};
 
 /// Attempts in flight.
@@ -49,6 +51,7 @@ fn kill_loop(kills: usize, n: usize, order: &str, seed: u64) {
         "-o",
         "out.jsonl",
         "-q",
+        "--keep-journal",
         "--order",
         order,
         "-c",
@@ -79,6 +82,13 @@ fn kill_loop(kills: usize, n: usize, order: &str, seed: u64) {
         assert_all_ok(&folder.rows("out.jsonl"), n);
     }
     judge(&sessions, &sim.records(), n);
+    let bounds = Bounds {
+        items: Some(n as u64),
+        max_in_flight: Some(CONCURRENCY as u64),
+        exit_code: Some(0),
+        ..usual()
+    };
+    crate::judge::judge(&folder, &mut [&mut sim], "out.jsonl", &bounds);
 }
 
 fn judge(sessions: &[Killed], records: &[Record], n: usize) {

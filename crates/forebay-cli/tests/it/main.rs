@@ -6,6 +6,9 @@ mod harness;
 /// A simulated provider in another process, and its log.
 mod simulator;
 
+/// Judges runs by log, results and journal.
+mod judge;
+
 /// A server that keeps the requests it gets, byte for byte.
 mod server;
 

@@ -1,8 +1,10 @@
 //! Running the same command again sends only what is left.
 
+use forebay_sim::check::Bounds;
 use serde_json::Value;
 
 use crate::harness::{Folder, THREE, assert_all_ok, column, in_input_order, items};
+use crate::judge::{judge, usual};
 use crate::simulator::Simulator;
 
 /// Items of which the second is unusable.
@@ -28,6 +30,9 @@ fn a_complete_run_sends_nothing_again() {
             assert_eq!(folder.read("out.jsonl").len(), output.len(), "{more:?}");
         }
         assert_eq!(sim.prompts().len(), 30, "{more:?}");
+        if more.contains(&"--keep-journal") {
+            judge(&folder, &mut [&mut sim], "out.jsonl", &usual());
+        }
     }
 }
 
@@ -98,6 +103,7 @@ fn failed_rows_stay_until_they_are_retried() {
             order,
             "-c",
             "4",
+            "--keep-journal",
         ];
         bad.run(&folder, &arguments).ends(1);
         let is_failed = |row: &&Value| !row["error"].is_null();
@@ -120,6 +126,13 @@ fn failed_rows_stay_until_they_are_retried() {
         texts.sort();
         assert_eq!(prompts, texts);
         assert_all_ok(&in_input_order(folder.rows("out.jsonl")), 40);
+        let bounds = Bounds {
+            max_in_flight: Some(4),
+            retry_failed: true,
+            exit_code: Some(0),
+            ..usual()
+        };
+        judge(&folder, &mut [&mut bad, &mut sim], "out.jsonl", &bounds);
         assert!(!folder.has("out.jsonl.errors.jsonl"));
         assert_eq!(bad.prompts().len(), 40);
     }
@@ -149,8 +162,10 @@ fn a_mended_row_is_the_only_one_that_costs() {
     for order in ["input", "completed"] {
         let folder = Folder::with("in.jsonl", ONE_BAD);
         let mut sim = Simulator::quick();
-        let arguments = ["in.jsonl", "-o", "out.jsonl", "-q", "--order", order];
+        let kept = ["in.jsonl", "-o", "out.jsonl", "-q", "--keep-journal"];
+        let arguments = [&kept[..], &["--order", order]].concat();
         sim.run(&folder, &arguments).ends(1);
+        judge(&folder, &mut [&mut sim], "out.jsonl", &usual());
         folder.write("in.jsonl", ONE_BAD.replace("\"\"", "\"mended\""));
         sim.run(&folder, &arguments).ends(0);
         assert_eq!(sim.prompts()[2..], ["mended"], "{order}");
@@ -158,6 +173,7 @@ fn a_mended_row_is_the_only_one_that_costs() {
         assert_eq!(column(&rows, "text"), ["good", "mended", "fine"]);
         crate::harness::assert_rows_ok(&rows);
         assert!(!folder.has("out.jsonl.errors.jsonl"));
+        judge(&folder, &mut [&mut sim], "out.jsonl", &usual());
     }
 }
 
@@ -192,6 +208,7 @@ fn edited_rows_are_the_only_ones_that_cost() {
         assert_eq!(column(&rows, "index"), ["0", "1", "2", "3"]);
         assert_eq!(outputs_of(&rows, "a"), outputs_of(&before, "a"));
         crate::harness::assert_rows_ok(&rows);
+        judge(&folder, &mut [&mut sim], "out.jsonl", &usual());
     }
 }
 
@@ -204,6 +221,7 @@ fn a_pipe_can_be_resumed() {
     sim.run(&folder, &arguments).stdin(items(8)).ends(0);
     assert_all_ok(&folder.rows("out.jsonl"), 8);
     assert_eq!(sim.prompts().len(), 8);
+    judge(&folder, &mut [&mut sim], "out.jsonl", &usual());
 }
 
 #[test]

@@ -4,13 +4,27 @@ use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};
 
+use forebay_sim::check::Bounds;
 use rustix::process::Signal;
 
 use crate::harness::{Folder, THREE, assert_all_ok, in_input_order, items};
+use crate::judge::{judge, usual};
 use crate::kill::done_items;
 use crate::simulator::{Simulator, events};
 
 const ITEMS: usize = 60;
+
+/// Flags of runs that are judged: rows for a file, five attempts in flight.
+const JUDGED: [&str; 6] = ["in.txt", "-o", "out.jsonl", "--keep-journal", "-c", "5"];
+
+/// What runs with these flags keep to; the last one ended with this code.
+fn bounds(exit_code: i32) -> Bounds {
+    Bounds {
+        max_in_flight: Some(5),
+        exit_code: Some(exit_code),
+        ..usual()
+    }
+}
 
 #[test]
 fn a_first_signal_finishes_what_is_in_flight() {
@@ -18,12 +32,13 @@ fn a_first_signal_finishes_what_is_in_flight() {
         for order in ["input", "completed"] {
             let folder = Folder::with("in.txt", items(ITEMS));
             let mut sim = Simulator::slow("60ms");
-            let arguments = ["in.txt", "-o", "out.jsonl", "--order", order, "-c", "5"];
+            let arguments = [&JUDGED[..], &["--order", order]].concat();
             let run = sim.run(&folder, &arguments).start();
             sim.wait_for_answers(10);
             run.signal(signal);
             let ended = run.wait();
             ended.assert_code(code);
+            judge(&folder, &mut [&mut sim], "out.jsonl", &bounds(code));
             let records = sim.records();
             let sent = events(&records, "request");
             assert!((10..ITEMS).contains(&sent), "{sent}");
@@ -36,6 +51,7 @@ fn a_first_signal_finishes_what_is_in_flight() {
             sim.run(&folder, &arguments).ends(0);
             assert_all_ok(&in_input_order(folder.rows("out.jsonl")), ITEMS);
             assert_eq!(sim.prompts().len(), ITEMS, "nothing is sent twice");
+            judge(&folder, &mut [&mut sim], "out.jsonl", &bounds(0));
         }
     }
 }
@@ -45,7 +61,7 @@ fn a_second_signal_ends_at_once() {
     for order in ["input", "completed"] {
         let folder = Folder::with("in.txt", items(ITEMS));
         let mut sim = Simulator::start(&["--latency", "0", "--stall", "0.2"]);
-        let arguments = ["in.txt", "-o", "out.jsonl", "--order", order, "-c", "5"];
+        let arguments = [&JUDGED[..], &["--order", order]].concat();
         let run = sim.run(&folder, &arguments).start();
         // Sooner or later five attempts hang, and nothing more is sent.
         sim.wait_for(|seen| events(seen, "request") == events(seen, "answer") + 5);
@@ -59,6 +75,12 @@ fn a_second_signal_ends_at_once() {
         let later = healthy.prompts();
         assert_eq!(later.len(), ITEMS - done.len());
         assert!(done.iter().all(|text| !later.contains(text)));
+        judge(
+            &folder,
+            &mut [&mut sim, &mut healthy],
+            "out.jsonl",
+            &bounds(0),
+        );
     }
 }
 
@@ -132,7 +154,7 @@ fn a_refused_key_stops_the_run_and_shows_nowhere() {
     for order in ["input", "completed"] {
         let folder = Folder::with("in.txt", items(ITEMS));
         let mut sim = Simulator::start(&["--latency", "0", "--key", "other"]);
-        let arguments = ["in.txt", "-o", "out.jsonl", "--order", order, "-c", "5"];
+        let arguments = [&JUDGED[..], &["--order", order]].concat();
         let ended = sim
             .run(&folder, &arguments)
             .env("OPENAI_API_KEY", KEY)
@@ -154,6 +176,12 @@ fn a_refused_key_stops_the_run_and_shows_nowhere() {
         let again = sim.run(&folder, &arguments).env("OPENAI_API_KEY", "other");
         again.ends(0);
         assert_all_ok(&in_input_order(folder.rows("out.jsonl")), ITEMS);
+        let secrets = vec![KEY.to_owned()];
+        let bounds = Bounds {
+            secrets,
+            ..bounds(0)
+        };
+        judge(&folder, &mut [&mut sim], "out.jsonl", &bounds);
     }
 }
 
@@ -162,15 +190,17 @@ fn a_cap_on_cost_stops_the_run() {
     let folder = Folder::with("in.txt", items(ITEMS));
     let mut sim = Simulator::quick();
     // One answer of at most 100 tokens costs at most 0.00006 dollars and some input.
-    let arguments = ["in.txt", "-o", "out.jsonl", "--max-tokens", "100", "-q"];
+    let arguments = [&JUDGED[..], &["--max-tokens", "100", "-q"]].concat();
     let capped = [&arguments[..], &["--max-cost", "0.001"]].concat();
     sim.run(&folder, &capped).ends(4);
+    judge(&folder, &mut [&mut sim], "out.jsonl", &bounds(4));
     let sent = sim.prompts().len();
     assert!((1..ITEMS).contains(&sent), "{sent}");
     assert_eq!(done_items(&folder).len(), sent);
     sim.run(&folder, &arguments).ends(0);
     assert_all_ok(&folder.rows("out.jsonl"), ITEMS);
     assert_eq!(sim.prompts().len(), ITEMS);
+    judge(&folder, &mut [&mut sim], "out.jsonl", &bounds(0));
 }
 
 #[test]
@@ -188,9 +218,14 @@ fn a_misbehaving_server_costs_retries_and_no_rows() {
         "--cut",
         "0.1",
     ]);
-    let arguments = ["in.txt", "-o", "out.jsonl", "-q", "--max-attempts", "1000"];
+    let arguments = [&JUDGED[..], &["--max-attempts", "1000"]].concat();
     sim.run(&folder, &arguments).ends(0);
     assert_all_ok(&folder.rows("out.jsonl"), 40);
+    let bounds = Bounds {
+        max_attempts: Some(1000),
+        ..bounds(0)
+    };
+    judge(&folder, &mut [&mut sim], "out.jsonl", &bounds);
     let mut counts = HashMap::new();
     for prompt in sim.prompts() {
         *counts.entry(prompt).or_insert(0) += 1;
