@@ -212,6 +212,24 @@ fn edited_rows_are_the_only_ones_that_cost() {
     }
 }
 
+/// A row that was repeated with other fields serves no second item: that one has to be sent.
+#[test]
+fn a_repeated_row_serves_one_item() {
+    let [one, two] = [1, 2].map(|tag| format!("{{\"text\":\"x\",\"tag\":{tag}}}\n"));
+    for order in ["input", "completed"] {
+        let folder = Folder::with("in.jsonl", &one);
+        let mut sim = Simulator::quick();
+        let kept = ["in.jsonl", "-o", "out.jsonl", "-q", "--keep-journal"];
+        let arguments = [&kept[..], &["-p", "{{ text }}", "--order", order]].concat();
+        for (input, sent) in [(&one, 1), (&two, 1), (&(one.clone() + &two), 2)] {
+            folder.write("in.jsonl", input);
+            sim.run(&folder, &arguments).ends(0);
+            assert_eq!(sim.prompts().len(), sent, "{order} {input}");
+            judge(&folder, &mut [&mut sim], "out.jsonl", &usual());
+        }
+    }
+}
+
 #[test]
 fn a_pipe_can_be_resumed() {
     let folder = Folder::new();

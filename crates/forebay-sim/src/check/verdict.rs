@@ -140,6 +140,7 @@ impl Case<'_> {
             invariant,
             "ok rows against answers fully sent, request by request",
         );
+        self.rows_served(journal, report);
         for (key, facts) in self.keys() {
             let answers = facts.answers + facts.unknown;
             let place = at(&journal.name, facts.journal_line);
@@ -155,6 +156,19 @@ impl Case<'_> {
                 );
                 report.violated(invariant, &place, what);
             }
+        }
+    }
+
+    /// A recorded row serves one item, and none once a later record replaced or repeated it.
+    fn rows_served(&self, journal: &JournalFacts, report: &mut Report) {
+        if journal.damaged > 0 || self.bounds.sessions == Sessions::Last {
+            return;
+        }
+        for (key, facts) in self.keys().filter(|(_, facts)| facts.rows > facts.live) {
+            let (rows, live) = (facts.rows, facts.live);
+            let what = format!("{rows} rows of request {key:032x}, sent for {live} items only");
+            let place = at(&journal.name, facts.journal_line);
+            report.violated(Invariant::TrueAnswers, &place, what);
         }
     }
 

@@ -161,6 +161,11 @@ impl Journal {
                     past.take_best(key, |entry| {
                         (!entry.ok).then_some(u32::from(entry.fields == fields))
                     })?;
+                } else if record.copy == Some(true) {
+                    // Nor does the row that this one repeats with other fields.
+                    past.take_best(key, |entry| {
+                        (entry.ok == ok && entry.fields != fields).then_some(0)
+                    })?;
                 }
                 past.insert(Entry {
                     key,

@@ -166,6 +166,21 @@ fn ok_rows_that_were_never_answered() {
                 "out.journal:9",
             ),
             (
+                "a row that was repeated with other fields serves a second item",
+                |run| {
+                    let copy = done(0, 1)
+                        .replace(r#""i":0,"ok":true"#, r#""i":6,"ok":true,"copy":true"#)
+                        .replace(r#""u":[1,10,0,0],"c":10000000,"#, "")
+                        .replace("item 0", "item zero");
+                    run.journal.extend([session(), copy, end("complete", 1.0)]);
+                    let copied = row(0, 1).replace("item 0", "item zero");
+                    run.rows
+                        .push(copied.replace(r#"-0","index":0"#, r#"-6","index":6"#));
+                    run.bounds.items = Some(7);
+                },
+                "out.journal:19",
+            ),
+            (
                 "another client has more ok rows than answers",
                 |run| {
                     run.journal_is_given = false;
