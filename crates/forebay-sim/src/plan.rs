@@ -13,7 +13,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::answer::{Text, answer, capped};
+use crate::answer::{Text, answer, capped, stopped, structured};
 use crate::batching::{Engine, Finish, Prompt, Refused, Sequence};
 use crate::config::OutageKind;
 use crate::dialect::{ApiError, Completion, Dialect, End, Parsed, StreamForm};
@@ -230,16 +230,9 @@ impl<'s> Planner<'_, 's> {
         oddity: Option<Oddity>,
         rng: &mut fastrand::Rng,
     ) -> Plan<'s> {
-        let config = &self.shared.config;
         let ask = &self.parsed.ask;
         let operation = self.ticket.operation;
-        let cap = self.cap();
-        let text = match (text, &ask.function) {
-            _ if !operation.generates() => capped(Cow::Borrowed(""), None),
-            (Some(text), _) => capped(Cow::Owned(text), cap),
-            (None, Some(_)) => capped(Cow::Borrowed("{}"), cap),
-            (None, None) => answer(config, &ask.prompt, cap),
-        };
+        let (text, stop_sequence) = self.text(text);
         let pace = match self.pace(&text, rng) {
             Ok(pace) => pace,
             Err(error) => {
@@ -267,6 +260,7 @@ impl<'s> Planner<'_, 's> {
             cached_tokens: 0,
             output_tokens: text.tokens,
             end,
+            stop_sequence,
             oddity,
             details: ask.details.clone(),
         };
@@ -279,6 +273,22 @@ impl<'s> Planner<'_, 's> {
             stream: ask.stream,
             cut_at: None,
         })))
+    }
+
+    /// The answer's text, and the sequence that ended it.
+    fn text(&self, given: Option<String>) -> (Text<'s>, Option<String>) {
+        let shared: &'s Shared = self.shared;
+        let config = &shared.config;
+        let ask = &self.parsed.ask;
+        let cap = self.cap();
+        let text = match (given, ask.schema) {
+            _ if !self.ticket.operation.generates() => capped(Cow::Borrowed(""), None),
+            (Some(text), _) => capped(Cow::Owned(text), cap),
+            (None, Some(schema)) => structured(config, &ask.prompt, schema, cap),
+            (None, None) if ask.function.is_some() => capped(Cow::Borrowed("{}"), cap),
+            (None, None) => answer(config, &ask.prompt, cap),
+        };
+        stopped(text, &ask.stop)
     }
 
     /// The cap on output tokens: the request's, and what an engine has room for.

@@ -6,6 +6,7 @@
 mod affinity;
 mod labels;
 mod prose;
+mod schema;
 
 use std::borrow::Cow;
 
@@ -34,6 +35,37 @@ pub(crate) fn answer<'s>(config: &'s Config, prompt: &str, cap: Option<u64>) -> 
         Answers::Fixed(text) => Cow::Borrowed(&**text),
     };
     capped(text, cap)
+}
+
+/// Answers with JSON that a schema allows, within a cap on output tokens.
+pub(crate) fn structured<'s>(
+    config: &Config,
+    prompt: &str,
+    schema: &str,
+    cap: Option<u64>,
+) -> Text<'s> {
+    let hash = xxh3_64_with_seed(prompt.as_bytes(), config.seed);
+    let mut rng = fastrand::Rng::with_seed(hash);
+    capped(Cow::Owned(schema::instance(schema, &mut rng)), cap)
+}
+
+/// Ends a text before the first of these sequences that it has, and returns which.
+pub(crate) fn stopped<'t>(
+    text: Text<'t>,
+    sequences: &[Cow<'_, str>],
+) -> (Text<'t>, Option<String>) {
+    let found = sequences
+        .iter()
+        .filter(|sequence| !sequence.is_empty())
+        .filter_map(|sequence| Some((text.text.find(&**sequence)?, sequence)))
+        .min_by_key(|(at, _)| *at);
+    let Some((at, sequence)) = found else {
+        return (text, None);
+    };
+    let mut before = text.text.into_owned();
+    before.truncate(at);
+    let text = capped(Cow::Owned(before), None);
+    (text, Some(sequence.to_string()))
 }
 
 /// Cuts a text to a cap on tokens of four characters each.

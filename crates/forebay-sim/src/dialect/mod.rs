@@ -73,6 +73,10 @@ pub(crate) struct Ask<'a> {
     pub(crate) stream: Option<StreamForm>,
     /// The function that the answer is to call.
     pub(crate) function: Option<Cow<'a, str>>,
+    /// The JSON Schema that the text, or the function's arguments, is to keep to.
+    pub(crate) schema: Option<&'a str>,
+    /// The text ends before any of these.
+    pub(crate) stop: Vec<Cow<'a, str>>,
     pub(crate) details: Details,
 }
 
@@ -97,6 +101,13 @@ pub(crate) enum Details {
         dimensions: usize,
         /// Base64 of little-endian floats; else numbers.
         base64: bool,
+    },
+    /// Gemini's generation.
+    Gemini {
+        /// The candidates wanted, at least 1.
+        candidates: u32,
+        /// The tokens that the model thinks before it answers.
+        thoughts: u64,
     },
 }
 
@@ -132,6 +143,8 @@ pub(crate) struct Completion<'a> {
     pub(crate) cached_tokens: u64,
     pub(crate) output_tokens: u64,
     pub(crate) end: End,
+    /// The sequence that ended the text.
+    pub(crate) stop_sequence: Option<String>,
     /// What is wrong with it on purpose.
     pub(crate) oddity: Option<Oddity>,
     pub(crate) details: Details,
