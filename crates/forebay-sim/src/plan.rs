@@ -240,6 +240,9 @@ impl<'s> Planner<'_, 's> {
                 return self.error(*error);
             }
         };
+        // Nothing comes after something in one piece.
+        let oddity = oddity
+            .filter(|oddity| ask.stream.is_some() || !matches!(oddity, Oddity::ErrorAfter { .. }));
         self.ticket.generates(text.tokens);
         let end = match (&oddity, text.cut) {
             (Some(Oddity::Filtered), _) => End::Filtered,
@@ -346,7 +349,8 @@ impl<'s> Planner<'_, 's> {
 
     fn error(&mut self, error: ApiError) -> Plan<'s> {
         let dialect = self.ticket.operation.dialect();
-        dialect.error(self.body, &error, self.shared.id(self.ticket.seq));
+        let form = self.parsed.ask.stream;
+        dialect.error_in(form, self.body, &error, self.shared.id(self.ticket.seq));
         now_do(Order::Answer(Answer::new(
             error.status,
             Some(dialect),

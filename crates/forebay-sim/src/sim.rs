@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::connection::Connection;
 use crate::limits::Limiter;
 use crate::log::{Log, LogRecord};
+use crate::resource::MessageBatches;
 use crate::seen::Seen;
 use crate::stats::{Counters, Stats};
 
@@ -132,6 +133,7 @@ pub(crate) struct Shared {
     /// The back end, where it batches.
     pub(crate) engine: Option<Engine>,
     pub(crate) log: Log,
+    pub(crate) message_batches: MessageBatches,
     started: Instant,
     started_wall: Duration,
 }
@@ -144,6 +146,7 @@ impl Shared {
             seen: Seen::default(),
             engine: config.batching.clone().map(Engine::new),
             log: Log::new(&config),
+            message_batches: MessageBatches::default(),
             started: Instant::now(),
             started_wall: SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default(),
             config,

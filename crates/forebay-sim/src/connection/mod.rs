@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::dialect::{ApiError, Around, Operation};
+use crate::dialect::{ApiError, Around, Dialect, Operation};
 use crate::http::{Input, Method, Output, ReadError, Request};
 use crate::log::DropReason;
 use crate::plan::{Answer, Generation, Order, Plan, Planner};
@@ -198,13 +198,14 @@ where
             mut completion,
             pace,
             cut_at,
-            ..
+            stream,
         } = generation;
         completion.cached_tokens = pace.cached_tokens();
         match completion.oddity {
             Some(Oddity::ErrorInside(status)) => {
                 let dialect = ticket.operation.dialect();
-                dialect.error(&mut self.body, &ApiError::of(status), completion.id);
+                let error = ApiError::of(status);
+                dialect.error_in(stream, &mut self.body, &error, completion.id);
             }
             _ => ticket.operation.completion(&mut self.body, &completion),
         }
@@ -268,7 +269,11 @@ where
         let wall = self.shared.wall(stamp.now);
         let output = self.output.start(answer.status, wall);
         if !answer.has("content-type") {
-            output.header_text("content-type", "application/json");
+            let kind = match answer.dialect {
+                Some(Dialect::Gemini) => "application/json; charset=UTF-8",
+                Some(Dialect::OpenAi | Dialect::Anthropic) | None => "application/json",
+            };
+            output.header_text("content-type", kind);
         }
         if !answer.has("content-length") && !answer.has("transfer-encoding") {
             output.header("content-length", self.body.len());

@@ -79,6 +79,8 @@ where
             dialect,
             query: self.input.text(head.query),
             content_type: head.content_type.map_or("", |span| self.input.text(span)),
+            host: head.host.map_or("localhost", |span| self.input.text(span)),
+            anthropic_version: head.anthropic_version.map(|span| self.input.bytes(span)),
             body: self.input.body(request),
         };
         respond(self.shared, asked)

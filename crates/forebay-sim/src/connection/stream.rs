@@ -177,7 +177,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Streamed<'_, IO> {
         let mut rest = &*text;
         while !rest.is_empty() {
             if cut_tokens.is_some_and(|at| tokens >= at) {
-                return self.tear(rest.as_bytes()).await;
+                return self.tear(form, rest.as_bytes()).await;
             }
             if let Some((at, status)) = error
                 && tokens >= at
@@ -197,10 +197,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Streamed<'_, IO> {
         }
         self.wait(pace.reach(completion.output_tokens)).await?;
         self.step(completion, form, Step::Close).await?;
-        if completion.oddity == Some(Oddity::NoFinish) {
-            return Err(DropReason::Cut);
+        self.terminate().await?;
+        match completion.oddity {
+            Some(Oddity::NoFinish) => Err(DropReason::Cut),
+            _ => Ok(()),
         }
-        self.terminate().await
     }
 
     /// Waits for the first token, with comments meanwhile if it is to be so.
@@ -281,8 +282,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Streamed<'_, IO> {
     }
 
     /// Writes half of a frame; the connection ends in it.
-    async fn tear(&mut self, text: &[u8]) -> Result<(), DropReason> {
-        let torn = [b"data: {\"", &text[..text.len().min(TOKEN_CHARS)]].concat();
+    async fn tear(&mut self, form: StreamForm, text: &[u8]) -> Result<(), DropReason> {
+        let start = match form.sse {
+            true => &b"data: {\""[..],
+            false => b",\r\n{\"",
+        };
+        let torn = [start, &text[..text.len().min(TOKEN_CHARS)]].concat();
         self.wire.frame(&torn, self.chunked).await?;
         Err(DropReason::Cut)
     }

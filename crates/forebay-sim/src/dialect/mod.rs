@@ -15,10 +15,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::config::RateHeaders;
-use crate::http::{Head, Input, Output};
+use crate::http::{Head, Input, Output, param};
 use crate::limits::{Levels, Refusal};
 use crate::script::Oddity;
 
+pub(crate) use anthropic::{
+    BatchList, BatchObject, BatchRequest, Counts, DeletedBatch, Outcome, batch_id, batch_time,
+    read_batch,
+};
 pub(crate) use frames::Frames;
 pub(crate) use message::tokens;
 
@@ -199,6 +203,17 @@ pub(crate) struct ApiError {
     pub(crate) headers: Vec<(String, String)>,
     /// How long to wait, where the body tells it (Gemini).
     pub(crate) retry_after: Option<Duration>,
+    /// The quota that is used up, where the body tells it (Gemini).
+    pub(crate) quota: Option<Quota>,
+}
+
+/// A quota in an error's body.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Quota {
+    pub(crate) metric: &'static str,
+    pub(crate) id: &'static str,
+    pub(crate) limit: u64,
+    pub(crate) model: String,
 }
 
 impl ApiError {
@@ -254,13 +269,16 @@ impl Operation {
     pub(crate) fn parse<'a>(self, around: Around<'a>, body: &'a [u8]) -> Parsed<'a> {
         match self {
             Operation::ChatCompletions => openai::parse(body),
-            Operation::Messages => anthropic::parse(around.anthropic_version, body),
-            Operation::Responses
-            | Operation::Embeddings
-            | Operation::CountTokens
-            | Operation::GenerateContent
-            | Operation::StreamGenerateContent
-            | Operation::GeminiCountTokens => Parsed {
+            Operation::Messages => {
+                anthropic::parse(around.anthropic_version, anthropic::Want::Answer, body)
+            }
+            Operation::CountTokens => {
+                anthropic::parse(around.anthropic_version, anthropic::Want::Count, body)
+            }
+            Operation::GenerateContent => gemini::parse(around, gemini::Want::Answer, body),
+            Operation::StreamGenerateContent => gemini::parse(around, gemini::Want::Stream, body),
+            Operation::GeminiCountTokens => gemini::parse(around, gemini::Want::Count, body),
+            Operation::Responses | Operation::Embeddings => Parsed {
                 problem: Some(ApiError::of(501)),
                 ..Parsed::default()
             },
@@ -272,12 +290,12 @@ impl Operation {
         match self {
             Operation::ChatCompletions => write_json(body, &openai::completion(completion)),
             Operation::Messages => write_json(body, &anthropic::completion(completion)),
-            Operation::Responses
-            | Operation::Embeddings
-            | Operation::CountTokens
-            | Operation::GenerateContent
-            | Operation::StreamGenerateContent
-            | Operation::GeminiCountTokens => body.clear(),
+            Operation::CountTokens => write_json(body, &anthropic::token_count(completion)),
+            Operation::GenerateContent | Operation::StreamGenerateContent => {
+                gemini::write(body, &gemini::completion(completion));
+            }
+            Operation::GeminiCountTokens => gemini::write(body, &gemini::token_count(completion)),
+            Operation::Responses | Operation::Embeddings => body.clear(),
         }
     }
 
@@ -291,12 +309,12 @@ impl Operation {
     ) {
         match self {
             Operation::ChatCompletions => openai::frames(frames, completion, step, form.usage),
-            Operation::Messages
-            | Operation::Responses
+            Operation::Messages => anthropic::frames(frames, completion, step),
+            Operation::StreamGenerateContent => gemini::frames(frames, completion, form, step),
+            Operation::Responses
             | Operation::Embeddings
             | Operation::CountTokens
             | Operation::GenerateContent
-            | Operation::StreamGenerateContent
             | Operation::GeminiCountTokens => {}
         }
     }
@@ -323,7 +341,12 @@ impl Dialect {
             Dialect::Anthropic => head.x_api_key.or(head.bearer),
             Dialect::Gemini => head.x_goog_api_key.or(head.bearer),
         };
-        let key = key.map_or(&b""[..], |span| input.bytes(span));
+        let query = match (self, key) {
+            (Dialect::Gemini, None) => param(input.text(head.query), "key"),
+            _ => None,
+        };
+        let query = query.as_deref().unwrap_or_default().as_bytes();
+        let key = key.map_or(query, |span| input.bytes(span));
         let missing = key.is_empty();
         if !missing && required.is_none_or(|required| required.as_bytes() == key) {
             return None;
@@ -340,17 +363,58 @@ impl Dialect {
         match self {
             Dialect::OpenAi => write_json(body, &openai::error(error)),
             Dialect::Anthropic => write_json(body, &anthropic::error(error, id)),
-            Dialect::Gemini => write_json(body, &gemini::error(error)),
+            Dialect::Gemini => gemini::write(body, &gemini::error(error)),
         }
     }
 
-    /// Writes the list of models.
-    pub(crate) fn models(self, body: &mut Vec<u8>, models: &[String]) {
+    /// Writes an error's body in place of an answer of this form.
+    pub(crate) fn error_in(
+        self,
+        form: Option<StreamForm>,
+        body: &mut Vec<u8>,
+        error: &ApiError,
+        id: u64,
+    ) {
+        self.error(body, error, id);
+        if form.is_some_and(|form| !form.sse) {
+            body.insert(0, b'[');
+            body.extend_from_slice(b"\n]\n");
+        }
+    }
+
+    /// Writes a page of models; the next begins at this place, if there is one.
+    pub(crate) fn models(self, body: &mut Vec<u8>, models: &[String], next: Option<usize>) {
         match self {
             Dialect::OpenAi => write_json(body, &openai::models(models)),
-            Dialect::Anthropic => write_json(body, &anthropic::models(models)),
-            Dialect::Gemini => body.clear(),
+            Dialect::Anthropic => write_json(body, &anthropic::models(models, next)),
+            Dialect::Gemini => gemini::write(body, &gemini::models(models, next)),
         }
+    }
+
+    /// Writes one model.
+    pub(crate) fn model(self, body: &mut Vec<u8>, model: &str) {
+        match self {
+            Dialect::OpenAi => write_json(body, &openai::model(model)),
+            Dialect::Anthropic => write_json(body, &anthropic::model(model)),
+            Dialect::Gemini => gemini::write(body, &gemini::model(model)),
+        }
+    }
+
+    /// The error for a model that is not there.
+    pub(crate) fn no_model(self, name: &str) -> ApiError {
+        ApiError {
+            message: match self {
+                Dialect::OpenAi => format!("The model '{name}' does not exist").into(),
+                Dialect::Anthropic => format!("model: {name}").into(),
+                Dialect::Gemini => gemini::no_model(name).into(),
+            },
+            ..ApiError::of(404)
+        }
+    }
+
+    /// What is wrong with the version that Anthropic's clients name.
+    pub(crate) fn bad_anthropic_version(version: Option<&[u8]>) -> Option<ApiError> {
+        anthropic::bad_version(version)
     }
 
     /// Turns a refusal into this dialect's 429, which tells a wait or none.
@@ -395,7 +459,7 @@ impl Dialect {
         match self {
             Dialect::OpenAi => openai::headers(output, id, took),
             Dialect::Anthropic => anthropic::headers(output, id),
-            Dialect::Gemini => {}
+            Dialect::Gemini => gemini::headers(output, took),
         }
     }
 
@@ -417,7 +481,7 @@ impl Dialect {
     }
 }
 
-fn write_json(body: &mut Vec<u8>, value: &impl Serialize) {
+pub(crate) fn write_json(body: &mut Vec<u8>, value: &impl Serialize) {
     body.clear();
     // Writing plain structs to a Vec cannot fail.
     let _ = serde_json::to_writer(body, value);

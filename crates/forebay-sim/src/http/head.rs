@@ -54,6 +54,7 @@ pub(crate) struct Head {
     pub(crate) x_goog_api_key: Option<Span>,
     pub(crate) anthropic_version: Option<Span>,
     pub(crate) content_type: Option<Span>,
+    pub(crate) host: Option<Span>,
 }
 
 /// Why a head is not one: a status and a message for the client.
@@ -91,6 +92,7 @@ impl Head {
             x_goog_api_key: None,
             anthropic_version: None,
             content_type: None,
+            host: None,
         };
         for header in request.headers.iter() {
             head.note(bytes, header)?;
@@ -103,6 +105,7 @@ impl Head {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         // The length decides first: most headers of a request are none of these.
         match header.name.len() {
+            4 if is("host") => self.host = Some(span(bytes, value)),
             6 if is("expect") => {
                 self.expects_continue = value.eq_ignore_ascii_case(b"100-continue")
             }

@@ -6,13 +6,16 @@ mod chunked;
 mod head;
 mod input;
 mod output;
+mod query;
 
 pub(crate) use head::{Head, Method, Span};
 pub(crate) use input::{Input, ReadError, Request};
 pub(crate) use output::{Output, reason_phrase};
+pub(crate) use query::param;
 
 /// The most bytes a request's head may have; large enough for any client's cookies and tracing.
 pub(crate) const MAX_HEAD: usize = 64 * 1024;
 
-/// The most bytes a request's body may have; above the 32 MB real providers accept.
-pub(crate) const MAX_BODY: usize = 64 * 1024 * 1024;
+/// The most bytes a request's body may have; what the largest, a batch of
+/// messages, may have at its provider.
+pub(crate) const MAX_BODY: usize = 256 * 1024 * 1024;

@@ -3,10 +3,15 @@
 //! Owns these resources and their pages. Never touches a connection; a batch is worked off by a
 //! task of its own.
 
+mod message_batch;
+mod message_batches;
 mod models;
+mod paging;
 mod work;
 
 use std::sync::Arc;
+
+pub(crate) use message_batches::MessageBatches;
 
 use crate::dialect::{ApiError, Dialect};
 use crate::http::Method;
@@ -22,6 +27,9 @@ pub(crate) struct Asked<'a> {
     /// What follows the question mark.
     pub(crate) query: &'a str,
     pub(crate) content_type: &'a str,
+    /// Where the client says it is; for links.
+    pub(crate) host: &'a str,
+    pub(crate) anthropic_version: Option<&'a [u8]>,
     pub(crate) body: &'a [u8],
 }
 
@@ -62,9 +70,9 @@ pub(crate) fn respond(shared: &Arc<Shared>, asked: Asked<'_>) -> Result<Page, No
         Resource::Files(_)
         | Resource::FileContent(_)
         | Resource::Batches(_)
-        | Resource::CancelBatch(_)
-        | Resource::MessageBatches(_)
+        | Resource::CancelBatch(_) => Err(NoPage::NotFound),
+        Resource::MessageBatches(_)
         | Resource::CancelMessageBatch(_)
-        | Resource::MessageBatchResults(_) => Err(NoPage::NotFound),
+        | Resource::MessageBatchResults(_) => message_batches::respond(shared, asked),
     }
 }

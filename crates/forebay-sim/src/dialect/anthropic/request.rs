@@ -1,9 +1,12 @@
-//! Reads and validates a messages request.
+//! Reads and validates a messages request, and one that only counts its tokens.
 //!
 //! Owns what this dialect rejects with 400. Never sees the key.
 
+use memchr::memmem;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::dialect::message::{self, Content, Message, Text};
 use crate::dialect::{ApiError, Ask, Parsed, StreamForm};
@@ -13,6 +16,12 @@ const NEWEST: &[u8] = b"2026-10-21";
 
 /// All versions.
 const VERSIONS: [&[u8]; 3] = [b"2023-01-01", b"2023-06-01", NEWEST];
+
+/// The most bytes of a request; Anthropic's errors page.
+const MOST_BYTES: usize = 32 * 1024 * 1024;
+
+/// The most messages of a request; Anthropic API reference.
+const MOST_MESSAGES: usize = 100_000;
 
 #[derive(Deserialize)]
 struct Body<'a> {
@@ -27,10 +36,81 @@ struct Body<'a> {
     temperature: Option<IgnoredAny>,
     top_p: Option<IgnoredAny>,
     top_k: Option<IgnoredAny>,
+    #[serde(borrow, default)]
+    stop_sequences: Option<Vec<Text<'a>>>,
+    #[serde(borrow, default)]
+    tools: Option<Vec<Tool<'a>>>,
+    #[serde(borrow)]
+    tool_choice: Option<ToolChoice<'a>>,
+    #[serde(borrow)]
+    output_config: Option<OutputConfig<'a>>,
 }
 
-pub(in crate::dialect) fn parse<'a>(version: Option<&[u8]>, body: &'a [u8]) -> Parsed<'a> {
-    let mut body: Body<'_> = match serde_json::from_slice(body) {
+#[derive(Deserialize)]
+struct Tool<'a> {
+    #[serde(borrow, default)]
+    name: Text<'a>,
+    #[serde(borrow)]
+    input_schema: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct ToolChoice<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+    #[serde(borrow)]
+    name: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct OutputConfig<'a> {
+    #[serde(borrow)]
+    format: Option<Format<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Format<'a> {
+    #[serde(borrow)]
+    schema: Option<&'a RawValue>,
+}
+
+impl<'a> Body<'a> {
+    /// The tool that the answer has to call.
+    fn tool(&self) -> Option<&Tool<'a>> {
+        let choice = self.tool_choice.as_ref()?;
+        let mut tools = self.tools.iter().flatten();
+        match &*choice.kind.0 {
+            "any" => tools.next(),
+            "tool" => tools.find(|tool| choice.name.as_ref() == Some(&tool.name)),
+            _ => None,
+        }
+    }
+
+    /// The schema that the answer's text has to keep to.
+    fn text_schema(&self) -> Option<&'a RawValue> {
+        self.output_config.as_ref()?.format.as_ref()?.schema
+    }
+}
+
+/// What is asked of the messages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::dialect) enum Want {
+    Answer,
+    Count,
+}
+
+pub(in crate::dialect) fn parse<'a>(
+    version: Option<&[u8]>,
+    want: Want,
+    bytes: &'a [u8],
+) -> Parsed<'a> {
+    if bytes.len() > MOST_BYTES {
+        return Parsed {
+            problem: Some(ApiError::of(413)),
+            ..Parsed::default()
+        };
+    }
+    let mut body: Body<'_> = match serde_json::from_slice(bytes) {
         Ok(body) => body,
         Err(error) => {
             let message = match error.is_data() {
@@ -43,9 +123,22 @@ pub(in crate::dialect) fn parse<'a>(version: Option<&[u8]>, body: &'a [u8]) -> P
             };
         }
     };
-    let problem = bad_version(version).or_else(|| problem(version == Some(NEWEST), &body));
+    let newest = version == Some(NEWEST);
+    let problem = bad_version(version)
+        .or_else(|| problem(newest, want, &body))
+        .or_else(|| bad_tools(&body))
+        .or_else(|| bad_parts(newest, bytes));
+    let function = body.tool().map(|tool| tool.name.0.clone());
+    let schema = match body.tool() {
+        Some(tool) => tool.input_schema,
+        None => body.text_schema(),
+    };
     let messages = body.messages.as_deref_mut().unwrap_or_default();
-    let chars = message::chars(messages) + body.system.0.chars().count() as u64;
+    let tools = body.tools.iter().flatten();
+    let tool_chars = tools.map(|tool| tool.input_schema.map_or(0, |schema| schema.get().len()));
+    let chars = message::chars(messages)
+        + body.system.0.chars().count() as u64
+        + tool_chars.sum::<usize>() as u64;
     let prompt = message::last_user(messages);
     let mut earlier = message::others(messages);
     if !body.system.0.is_empty() {
@@ -57,16 +150,24 @@ pub(in crate::dialect) fn parse<'a>(version: Option<&[u8]>, body: &'a [u8]) -> P
         model: body.model.unwrap_or_default().0,
         input_tokens: message::tokens_of_chars(chars),
         max_output: body.max_tokens,
-        stream: (body.stream == Some(true)).then_some(StreamForm {
+        stream: (body.stream == Some(true) && want == Want::Answer).then_some(StreamForm {
             usage: true,
             sse: true,
         }),
+        function,
+        schema: schema.map(RawValue::get),
+        stop: body
+            .stop_sequences
+            .unwrap_or_default()
+            .into_iter()
+            .map(|sequence| sequence.0)
+            .collect(),
         ..Ask::default()
     };
     Parsed { ask, problem }
 }
 
-fn bad_version(version: Option<&[u8]>) -> Option<ApiError> {
+pub(in crate::dialect) fn bad_version(version: Option<&[u8]>) -> Option<ApiError> {
     match version {
         None => Some(ApiError::invalid("anthropic-version: header is required")),
         Some(version) if !VERSIONS.contains(&version) => {
@@ -78,12 +179,12 @@ fn bad_version(version: Option<&[u8]>) -> Option<ApiError> {
     }
 }
 
-fn problem(newest: bool, body: &Body<'_>) -> Option<ApiError> {
+fn problem(newest: bool, want: Want, body: &Body<'_>) -> Option<ApiError> {
     let required = |name| Some(ApiError::invalid(format!("{name}: Field required")));
     if body.model.as_ref().is_none_or(|model| model.0.is_empty()) {
         return required("model");
     }
-    if body.max_tokens.is_none() {
+    if body.max_tokens.is_none() && want == Want::Answer {
         return required("max_tokens");
     }
     let Some(messages) = &body.messages else {
@@ -93,6 +194,11 @@ fn problem(newest: bool, body: &Body<'_>) -> Option<ApiError> {
         return Some(ApiError::invalid(
             "messages: at least one message is required",
         ));
+    }
+    if messages.len() > MOST_MESSAGES {
+        return Some(ApiError::invalid(format!(
+            "messages: at most {MOST_MESSAGES} messages are allowed"
+        )));
     }
     for message in messages {
         match &*message.role.0 {
@@ -122,6 +228,55 @@ fn problem(newest: bool, body: &Body<'_>) -> Option<ApiError> {
     None
 }
 
+fn bad_tools(body: &Body<'_>) -> Option<ApiError> {
+    let choice = body.tool_choice.as_ref()?;
+    if body.tools.as_ref().is_none_or(Vec::is_empty) {
+        return Some(ApiError::invalid(
+            "tool_choice: may only be specified while providing tools",
+        ));
+    }
+    match &*choice.kind.0 {
+        "auto" | "none" => None,
+        "any" | "tool" if body.tool().is_some() => None,
+        "tool" => {
+            let name = choice.name.as_ref().map_or("", |name| &name.0);
+            let message = format!("tool_choice: Tool '{name}' not found in provided tools");
+            Some(ApiError::invalid(message))
+        }
+        kind => Some(ApiError::invalid(format!(
+            "tool_choice: Input tag '{kind}' found using 'type' does not match any of the \
+             expected tags: 'auto', 'any', 'tool', 'none'"
+        ))),
+    }
+}
+
+/// What the newest version no longer takes in a message's parts.
+fn bad_parts(newest: bool, bytes: &[u8]) -> Option<ApiError> {
+    let has = |word: &str| memmem::find(bytes, word.as_bytes()).is_some();
+    if !newest || !(has("\"document\"") || has("\"citations\"")) {
+        return None;
+    }
+    let body: Value = serde_json::from_slice(bytes).ok()?;
+    let messages = body["messages"].as_array()?;
+    for (at, message) in messages.iter().enumerate() {
+        let parts = message["content"].as_array().into_iter().flatten();
+        for (part_at, part) in parts.enumerate() {
+            let place = format!("messages.{at}.content.{part_at}");
+            if message["role"] == "assistant" && part["type"] == "document" {
+                return Some(ApiError::invalid(format!(
+                    "{place}: `document` blocks are not permitted in assistant messages"
+                )));
+            }
+            if message["role"] == "user" && part["type"] == "text" && !part["citations"].is_null() {
+                return Some(ApiError::invalid(format!(
+                    "{place}.text.citations: Extra inputs are not permitted"
+                )));
+            }
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,7 +287,7 @@ mod tests {
             let body = format!(
                 r#"{{"model":"m","max_tokens":5,{more}"messages":[{{"role":"{role}","content":"x"}}]}}"#
             );
-            parse(version, body.as_bytes())
+            parse(version, Want::Answer, body.as_bytes())
                 .problem
                 .map(|problem| problem.message)
         };

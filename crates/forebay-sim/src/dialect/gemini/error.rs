@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::dialect::ApiError;
+use crate::dialect::{ApiError, Quota};
 use crate::limits::{Meter, Refusal};
 
 pub(in crate::dialect) fn bad_key(missing: bool) -> ApiError {
@@ -36,12 +36,24 @@ pub(in crate::dialect) fn refusal(
     model: &str,
     told: Option<Duration>,
 ) -> ApiError {
-    let (metric, limit) = match *refusal {
+    let ((metric, id), limit) = match *refusal {
         Refusal::Exhausted { meter, limit, .. } | Refusal::TooLarge { meter, limit, .. } => {
-            (metric(meter), limit)
+            (quota(meter), limit)
         }
-        Refusal::Ramp { .. } => ("generate_content_requests_growth", 0),
-        Refusal::InFlight { limit } => ("generate_content_concurrent_requests", limit as u64),
+        Refusal::Ramp { .. } => (
+            (
+                "generate_content_requests_growth",
+                "GenerateRequestsGrowthPerProjectPerModel",
+            ),
+            0,
+        ),
+        Refusal::InFlight { limit } => (
+            (
+                "generate_content_concurrent_requests",
+                "GenerateConcurrentRequestsPerProjectPerModel",
+            ),
+            limit as u64,
+        ),
     };
     let mut message = format!(
         "You exceeded your current quota, please check your plan and billing details. \
@@ -54,19 +66,43 @@ pub(in crate::dialect) fn refusal(
     ApiError {
         message: message.into(),
         retry_after: told,
+        quota: Some(Quota {
+            metric,
+            id,
+            limit,
+            model: model.to_owned(),
+        }),
         ..ApiError::of(429)
     }
 }
 
-fn metric(meter: Meter) -> &'static str {
+/// The metric that a limit counts, and the quota's id.
+fn quota(meter: Meter) -> (&'static str, &'static str) {
     match meter {
-        Meter::Requests | Meter::RequestsPerSecond | Meter::RequestsPerDay => {
-            "generate_content_paid_tier_requests"
-        }
-        Meter::Tokens | Meter::TokensPerDay | Meter::InputTokens => {
-            "generate_content_paid_tier_input_token_count"
-        }
-        Meter::OutputTokens => "generate_content_paid_tier_output_token_count",
+        Meter::Requests => (
+            "generate_content_paid_tier_requests",
+            "GenerateRequestsPerMinutePerProjectPerModel",
+        ),
+        Meter::RequestsPerSecond => (
+            "generate_content_paid_tier_requests",
+            "GenerateRequestsPerSecondPerProjectPerModel",
+        ),
+        Meter::RequestsPerDay => (
+            "generate_content_paid_tier_requests",
+            "GenerateRequestsPerDayPerProjectPerModel",
+        ),
+        Meter::Tokens | Meter::InputTokens => (
+            "generate_content_paid_tier_input_token_count",
+            "GenerateContentPaidTierInputTokensPerModelPerMinute",
+        ),
+        Meter::TokensPerDay => (
+            "generate_content_paid_tier_input_token_count",
+            "GenerateContentPaidTierInputTokensPerModelPerDay",
+        ),
+        Meter::OutputTokens => (
+            "generate_content_paid_tier_output_token_count",
+            "GenerateContentPaidTierOutputTokensPerModelPerMinute",
+        ),
     }
 }
 
@@ -87,24 +123,54 @@ struct ErrorFields<'a> {
 #[derive(Serialize)]
 #[serde(tag = "@type")]
 enum Detail<'a> {
-    #[serde(rename = "type.googleapis.com/google.rpc.ErrorInfo")]
-    ErrorInfo { reason: &'a str, domain: &'a str },
+    #[serde(rename = "type.googleapis.com/google.rpc.QuotaFailure")]
+    QuotaFailure { violations: [Violation<'a>; 1] },
+    #[serde(rename = "type.googleapis.com/google.rpc.Help")]
+    Help { links: [Link; 1] },
     #[serde(rename = "type.googleapis.com/google.rpc.RetryInfo")]
     RetryInfo {
         #[serde(rename = "retryDelay")]
         retry_delay: String,
     },
+    #[serde(rename = "type.googleapis.com/google.rpc.ErrorInfo")]
+    ErrorInfo {
+        reason: &'a str,
+        domain: &'static str,
+        metadata: Metadata,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Violation<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota_metric: Option<String>,
+    quota_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota_dimensions: Option<Dimensions<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota_value: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Dimensions<'a> {
+    location: &'static str,
+    model: &'a str,
+}
+
+#[derive(Serialize)]
+struct Link {
+    description: &'static str,
+    url: &'static str,
+}
+
+#[derive(Serialize)]
+struct Metadata {
+    service: &'static str,
 }
 
 pub(in crate::dialect) fn error(error: &ApiError) -> ErrorBody<'_> {
     let (status, message) = own(error.status);
-    let reason = error.code.as_deref().map(|reason| Detail::ErrorInfo {
-        reason,
-        domain: "googleapis.com",
-    });
-    let wait = error.retry_after.map(|wait| Detail::RetryInfo {
-        retry_delay: protobuf_duration(wait),
-    });
     ErrorBody {
         error: ErrorFields {
             code: error.status,
@@ -118,9 +184,64 @@ pub(in crate::dialect) fn error(error: &ApiError) -> ErrorBody<'_> {
                 "invalid_request_error" => "INVALID_ARGUMENT",
                 kind => kind,
             },
-            details: reason.into_iter().chain(wait).collect(),
+            details: details(error),
         },
     }
+}
+
+fn details(error: &ApiError) -> Vec<Detail<'_>> {
+    let mut details = Vec::new();
+    // A code that names a period is a quota's id, such as `GenerateRequestsPerDay...`.
+    let (id, reason) = match error.code.as_deref() {
+        Some(code) if error.status == 429 && code.contains("Per") => (Some(code), None),
+        code => (None, code),
+    };
+    let violation = match &error.quota {
+        Some(quota) => Some(Violation {
+            quota_metric: Some(format!(
+                "generativelanguage.googleapis.com/{}",
+                quota.metric
+            )),
+            quota_id: quota.id,
+            quota_dimensions: Some(Dimensions {
+                location: "global",
+                model: &quota.model,
+            }),
+            quota_value: Some(quota.limit.to_string()),
+        }),
+        None => id.map(|quota_id| Violation {
+            quota_metric: None,
+            quota_id,
+            quota_dimensions: None,
+            quota_value: None,
+        }),
+    };
+    if let Some(violation) = violation {
+        details.push(Detail::QuotaFailure {
+            violations: [violation],
+        });
+        details.push(Detail::Help {
+            links: [Link {
+                description: "Learn more about Gemini API quotas",
+                url: "https://ai.google.dev/gemini-api/docs/rate-limits",
+            }],
+        });
+    }
+    if let Some(wait) = error.retry_after {
+        details.push(Detail::RetryInfo {
+            retry_delay: protobuf_duration(wait),
+        });
+    }
+    if let Some(reason) = reason {
+        details.push(Detail::ErrorInfo {
+            reason,
+            domain: "googleapis.com",
+            metadata: Metadata {
+                service: "generativelanguage.googleapis.com",
+            },
+        });
+    }
+    details
 }
 
 /// A duration as protobuf's JSON form writes it, such as `57.238747106s`.

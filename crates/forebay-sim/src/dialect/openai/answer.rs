@@ -117,7 +117,7 @@ pub(in crate::dialect) struct Models<'a> {
 }
 
 #[derive(Serialize)]
-struct Model<'a> {
+pub(in crate::dialect) struct Model<'a> {
     id: &'a str,
     object: &'static str,
     created: u64,
@@ -125,15 +125,18 @@ struct Model<'a> {
 }
 
 pub(in crate::dialect) fn models(models: &[String]) -> Models<'_> {
-    let model = |id| Model {
+    Models {
+        object: "list",
+        data: models.iter().map(|id| model(id)).collect(),
+    }
+}
+
+pub(in crate::dialect) fn model(id: &str) -> Model<'_> {
+    Model {
         id,
         object: "model",
         created: 1_735_689_600,
         owned_by: "forebay-sim",
-    };
-    Models {
-        object: "list",
-        data: models.iter().map(|id| model(id)).collect(),
     }
 }
 

@@ -9,7 +9,7 @@ mod rate;
 mod request;
 mod stream;
 
-pub(super) use answer::{completion, headers, models};
+pub(super) use answer::{completion, headers, model, models};
 pub(super) use error::{bad_key, error};
 pub(super) use rate::{rate_headers, refusal};
 pub(super) use request::parse;
