@@ -25,7 +25,7 @@ pub(crate) type Model<'p> = Option<&'p str>;
 /// A resource; the text is the name or id in the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resource<'p> {
-    /// `/v1/models` and `/v1/models/NAME`; OpenAI's or Anthropic's, by the headers.
+    /// `/v1/models` and `/v1/models/NAME`; whose is told by the headers.
     Models(Option<&'p str>),
     /// `/v1beta/models` and `/v1beta/models/NAME`.
     GeminiModels(Option<&'p str>),
@@ -84,7 +84,10 @@ impl<'p> Route<'p> {
         };
         let resource = match (kind, rest) {
             // A model's name may contain slashes.
-            ("models", id) if !messages => Resource::Models(id),
+            ("models", id) if !messages => match id.and_then(Route::gemini_call) {
+                Some(call) => return Some(call),
+                None => Resource::Models(id),
+            },
             ("files", id) if !messages => match id.and_then(|id| id.strip_suffix("/content")) {
                 Some(id) => Resource::FileContent(id),
                 None => Resource::Files(id),
@@ -108,7 +111,7 @@ impl<'p> Route<'p> {
         Some(Route::Resource(resource))
     }
 
-    /// The paths of Gemini, below `/v1beta/`.
+    /// The paths of Gemini, below `/v1beta/`; its newest clients use `/v1/`.
     fn gemini(path: &'p str) -> Route<'p> {
         let Some(rest) = path.strip_prefix("models") else {
             return Route::Unknown;
@@ -119,17 +122,20 @@ impl<'p> Route<'p> {
                 _ => Route::Unknown,
             };
         };
+        Route::gemini_call(name).unwrap_or(Route::Resource(Resource::GeminiModels(Some(name))))
+    }
+
+    /// A model's name with what it is to do, `NAME:generateContent`.
+    fn gemini_call(name: &'p str) -> Option<Route<'p>> {
         // A model's name may contain colons.
-        let Some((model, verb)) = name.rsplit_once(':') else {
-            return Route::Resource(Resource::GeminiModels(Some(name)));
-        };
+        let (model, verb) = name.rsplit_once(':')?;
         let operation = match verb {
             "generateContent" => Operation::GenerateContent,
             "streamGenerateContent" => Operation::StreamGenerateContent,
             "countTokens" => Operation::GeminiCountTokens,
-            _ => return Route::Resource(Resource::GeminiModels(Some(name))),
+            _ => return None,
         };
-        Route::Call(operation, Some(model))
+        Some(Route::Call(operation, Some(model)))
     }
 
     /// Whose words a path is answered in, if the path tells.
@@ -183,6 +189,10 @@ mod tests {
             (
                 "/v1beta/models/sim/a:b:streamGenerateContent",
                 Route::Call(Operation::StreamGenerateContent, model),
+            ),
+            (
+                "/v1/models/sim/a:b:countTokens",
+                Route::Call(Operation::GeminiCountTokens, model),
             ),
             (
                 "/v1/models/sim/a:b",

@@ -323,9 +323,10 @@ impl Operation {
 impl Dialect {
     /// Guesses the dialect of a request to a path that belongs to none.
     pub(crate) fn guess(head: &Head) -> Dialect {
-        match (head.anthropic_version, head.x_api_key) {
-            (None, None) => Dialect::OpenAi,
-            _ => Dialect::Anthropic,
+        match (head.anthropic_version, head.x_api_key, head.x_goog_api_key) {
+            (None, None, None) => Dialect::OpenAi,
+            (None, None, Some(_)) => Dialect::Gemini,
+            (Some(_), _, _) | (_, Some(_), _) => Dialect::Anthropic,
         }
     }
 
