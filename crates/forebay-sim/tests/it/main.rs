@@ -1,5 +1,7 @@
 //! The simulator from the outside, byte for byte, over in-memory pipes in paused time.
 
+/// Anthropic: messages whole and streamed, token counts, models, errors.
+mod anthropic;
 /// A back end that batches continuously, through its answers and its figures.
 mod batching;
 /// The judge is content with a clean run, and catches every doctored one.
@@ -10,6 +12,8 @@ mod client;
 mod dialects;
 /// Faults drawn by probability strike and are counted.
 mod faults;
+/// Gemini: content whole and streamed, token counts, models, errors.
+mod gemini;
 /// Requests are read and connections kept as HTTP/1.1 says.
 mod http;
 /// Answers take the time they are told to take.
@@ -20,6 +24,8 @@ mod limits;
 mod log;
 /// Real sockets: the same answers, and true resets.
 mod loopback;
+/// Anthropic's message batches: their life, results and pages.
+mod message_batches;
 /// Profiles shape what a client sees.
 mod profiles;
 /// Each order of a script does what it says.
