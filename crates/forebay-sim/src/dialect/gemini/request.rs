@@ -108,7 +108,7 @@ struct ToolConfig<'a> {
 struct Calling<'a> {
     mode: Text<'a>,
     #[serde(alias = "allowed_function_names")]
-    allowed_function_names: Vec<Text<'a>>,
+    allowed_function_names: Option<Vec<Text<'a>>>,
 }
 
 pub(in crate::dialect) fn parse<'a>(around: Around<'a>, want: Want, bytes: &'a [u8]) -> Parsed<'a> {
@@ -193,7 +193,8 @@ impl<'a> Body<'a> {
 
     /// The function that the answer has to call.
     fn function(&self) -> Option<&Function<'a>> {
-        let allowed = &self.calling()?.allowed_function_names;
+        let allowed = self.calling()?.allowed_function_names.as_deref();
+        let allowed = allowed.unwrap_or_default();
         let mut functions = self
             .tools
             .0
