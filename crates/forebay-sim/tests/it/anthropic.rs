@@ -1,4 +1,4 @@
-use forebay_sim::{Action, Config, Dialect, Limits, Oddity, Sim};
+use forebay_sim::{Action, Batching, Config, Dialect, Limits, Oddity, Sim};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client, post, quick, raw_post, scripted};
@@ -407,4 +407,22 @@ async fn models_have_pages_and_pages_of_their_own() {
         (404, &json!("not_found_error"))
     );
     assert_eq!(get("/v1/models?limit=0").await.0, 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_cache_saved_is_told_apart_from_the_input() {
+    let sim = Sim::new(Config {
+        batching: Some(Batching::default()),
+        ..quick()
+    });
+    let mut client = Client::connect(&sim);
+    let prompt = "prompt. ".repeat(50);
+    client.ask(ask(&prompt, "")).await;
+    let json = client.ask(ask(&prompt, "")).await.json();
+    let (_, data) = events(&client.ask(streamed(&prompt)).await);
+    for usage in [&json["usage"], &data[0]["message"]["usage"]] {
+        let cached = usage["cache_read_input_tokens"].as_u64().unwrap();
+        assert!((80..100).contains(&cached), "{cached}");
+        assert_eq!(usage["input_tokens"], 100 - cached);
+    }
 }

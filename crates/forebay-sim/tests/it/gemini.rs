@@ -1,4 +1,4 @@
-use forebay_sim::{Action, Config, Limits, Oddity, Sim};
+use forebay_sim::{Action, Batching, Config, Limits, Oddity, Sim};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client, quick, raw_post, scripted};
@@ -382,4 +382,20 @@ async fn models_have_pages_and_pages_of_their_own() {
         (status, &error["error"]["status"]),
         (404, &json!("NOT_FOUND"))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_cache_saved_is_part_of_the_prompts_tokens() {
+    let sim = Sim::new(Config {
+        batching: Some(Batching::default()),
+        ..quick()
+    });
+    let mut client = Client::connect(&sim);
+    let prompt = "prompt. ".repeat(50);
+    let first = client.ask(ask(PLAIN, &prompt)).await.json();
+    assert_eq!(first["usageMetadata"].get("cachedContentTokenCount"), None);
+    let usage = client.ask(ask(PLAIN, &prompt)).await.json()["usageMetadata"].clone();
+    let cached = usage["cachedContentTokenCount"].as_u64().unwrap();
+    assert!((80..100).contains(&cached), "{cached}");
+    assert_eq!(usage["promptTokenCount"], 100);
 }
