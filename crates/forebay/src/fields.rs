@@ -3,12 +3,59 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use memchr::{memchr2, memchr2_iter};
 use serde::Deserializer as _;
 use serde::de::{Deserialize, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// One member of a JSON object: its name, decoded, and its value as written.
 pub type Member<'a> = (Cow<'a, str>, &'a RawValue);
+
+/// The deepest nesting of arrays and objects that is taken from outside.
+///
+/// `serde_json` reads 127 levels and Python's reader about 1,000; what is only passed on would
+/// otherwise come out in rows that nobody can read. A row and a journal add a few levels of their
+/// own.
+pub const MAX_DEPTH: usize = 100;
+
+/// What is said of a value that is nested deeper than [`MAX_DEPTH`].
+pub const TOO_DEEP: &str = "nested more than 100 levels deep";
+
+/// Whether arrays and objects are nested deeper than [`MAX_DEPTH`]; brackets in strings do not
+/// count.
+pub fn is_too_deep(json: &[u8]) -> bool {
+    // Most texts have fewer brackets than that altogether.
+    memchr2_iter(b'[', b'{', json).nth(MAX_DEPTH).is_some() && depth(json) > MAX_DEPTH
+}
+
+fn depth(json: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut at) = (0usize, 0, 0);
+    while let Some(byte) = json.get(at) {
+        at += 1;
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'"' => at += string_len(&json[at..]),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+/// The length of a string whose opening quote was read, with its closing quote.
+fn string_len(rest: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(found) = memchr2(b'"', b'\\', &rest[at..]) {
+        at += found + 1;
+        match rest[at - 1] {
+            b'"' => return at,
+            // The escaped character; the text may end before it.
+            _ => at = rest.len().min(at + 1),
+        }
+    }
+    rest.len()
+}
 
 /// The members of a JSON object in the order they are written.
 ///
@@ -104,6 +151,24 @@ mod tests {
         for text in ["", "[1]", "{}x", "{\"a\":}", "\"s\"", "null"] {
             assert!(members(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn depth_counts_brackets_outside_of_strings() {
+        let nested = |n: usize| format!("{}1{}", "[".repeat(n), "]".repeat(n));
+        assert!(!is_too_deep(nested(MAX_DEPTH).as_bytes()));
+        assert!(is_too_deep(nested(MAX_DEPTH + 1).as_bytes()));
+        assert!(is_too_deep("{\"a\":".repeat(100_000).as_bytes()));
+        let wide = format!("[{}[]]", "[],{},".repeat(1_000));
+        assert!(!is_too_deep(wide.as_bytes()));
+        let text = format!(
+            r#"["\\\"{}", "{}", "\\"]"#,
+            "[".repeat(500),
+            "{".repeat(500)
+        );
+        assert!(!is_too_deep(text.as_bytes()), "{text}");
+        let open = format!(r#"{}"\"#, "[".repeat(MAX_DEPTH));
+        assert!(!is_too_deep(open.as_bytes()));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::io::Write as _;
 use std::time::Duration;
 
-use crate::fields::push_json_str;
+use crate::fields::{is_too_deep, push_json_str};
 use crate::item::item_id;
 use crate::money::Usd;
 use crate::outcome::{Failure, Outcome, Reply, Usage};
@@ -172,8 +172,9 @@ fn write_usage(usage: Option<&Usage>, out: &mut Vec<u8>) {
 fn write_raw(raw: &[u8], out: &mut Vec<u8>) {
     let text = String::from_utf8_lossy(raw);
     match serde_json::from_str::<&serde_json::value::RawValue>(text.trim()) {
-        Ok(json) => push_one_line(out, json.get()),
-        Err(_) => push_json_str(out, &text),
+        // What is nested too deep would make the row unreadable.
+        Ok(json) if !is_too_deep(json.get().as_bytes()) => push_one_line(out, json.get()),
+        Ok(_) | Err(_) => push_json_str(out, &text),
     }
 }
 

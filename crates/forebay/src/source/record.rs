@@ -203,6 +203,9 @@ pub(super) fn text_of<'a>(piece: &Piece<'a>) -> Result<&'a str, String> {
 fn json(line: &str) -> Result<Record<'_>, String> {
     let text = line.trim_ascii();
     let malformed = |error: serde_json::Error| malformed(line, text, &error);
+    if fields::is_too_deep(text.as_bytes()) {
+        return Err(fields::TOO_DEEP.to_owned());
+    }
     match text.as_bytes().first() {
         Some(b'{') => Ok(Record::Json {
             members: fields::members(text).map_err(malformed)?,
@@ -322,6 +325,8 @@ mod tests {
             reason("hello"),
             "malformed JSON at column 1: expected value"
         );
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
+        assert_eq!(reason(&deep), "nested more than 100 levels deep");
         for line in ["[1]", "17", "null", "true"] {
             assert_eq!(reason(line), "neither a JSON object nor a JSON string");
         }
