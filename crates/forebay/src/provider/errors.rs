@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::classify::{Facts, classify};
 use super::json::Scalar;
-use super::{Answer, redact, wait};
+use super::{Answer, redact, stream, wait};
 use crate::endpoint::Endpoint;
 use crate::fields;
 use crate::outcome::{Failure, FailureKind, Usage};
@@ -42,19 +42,28 @@ impl<'a> Context<'a> {
     /// The body as a JSON object of this type.
     ///
     /// # Errors
-    /// When it is no JSON object, or not of this type.
+    /// When it is no JSON object, nested too deep, or not of this type.
     pub(super) fn object<T: Deserialize<'a>>(&self) -> Result<T, Failure> {
         let body = self.answer.body;
         // A list would be taken for the object's members in order.
         if body.trim_ascii_start().starts_with(b"[") {
             return Err(self.without_answer("the answer is a list", None));
         }
+        if fields::is_too_deep(body) {
+            let text = format!("the answer is {}", fields::TOO_DEEP);
+            return Err(self.failed(FailureKind::Malformed, None, &text, None));
+        }
         serde_json::from_slice(body).map_err(|error| self.unreadable(&error))
     }
 
     /// The failure that an answer with a status outside of 200 to 299 is.
     pub(super) fn error_answer(&self) -> Failure {
-        let report = Report::of_body(self.answer.body).unwrap_or_default();
+        // Gateways answer with a stream whose only event is the error.
+        let event = stream::begins_like_stream(self.answer.body)
+            .then(|| stream::first_data(self.answer.body))
+            .flatten();
+        let body = event.as_deref().unwrap_or(self.answer.body);
+        let report = Report::of_body(body).unwrap_or_default();
         self.refused_by(&report, None)
     }
 
@@ -152,8 +161,6 @@ impl<'a> Context<'a> {
         let body = self.answer.body;
         let text = if body.trim_ascii().is_empty() {
             "the answer is empty".to_owned()
-        } else if is_event_stream(body) {
-            "the answer is an event stream, which was not asked for".to_owned()
         } else if !looks_like_json(body) {
             format!(
                 "the answer is not JSON: {}",
@@ -182,7 +189,10 @@ impl<'a> Context<'a> {
         if let Some(code) = code {
             return Cow::Owned(code.to_owned());
         }
-        if !(body.trim_ascii().is_empty() || looks_like_json(body) || is_event_stream(body)) {
+        if !(body.trim_ascii().is_empty()
+            || looks_like_json(body)
+            || stream::begins_like_stream(body))
+        {
             return Cow::Owned(sample(body, &redact::secrets(self.endpoint)));
         }
         let status = StatusCode::from_u16(self.answer.status).ok();
@@ -401,13 +411,6 @@ fn detail_message(detail: &RawValue) -> Option<Cow<'_, str>> {
 
 fn looks_like_json(body: &[u8]) -> bool {
     matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
-}
-
-fn is_event_stream(body: &[u8]) -> bool {
-    let start = body.trim_ascii_start();
-    [&b"data:"[..], b"event:", b": "]
-        .iter()
-        .any(|mark| start.starts_with(mark))
 }
 
 /// What to show of a body that is no JSON: a page's title, or its beginning.

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! Endpoint ── head ──► RequestHead ┐
-//! Request  ── encode ─► bytes ─────┴─► (transport) ──► Answer ── decode ──► Reply
+//! Request  ── encode ─► bytes ─────┴─► (transport) ──► Answer ──[stream]── decode ──► Reply
 //!                                                        └─ errors ► classify ► Failure
 //! ```
 
@@ -20,6 +20,8 @@ mod messages;
 mod openai;
 mod redact;
 mod reply;
+pub mod sse;
+mod stream;
 mod wait;
 
 #[cfg(test)]
@@ -70,7 +72,8 @@ pub struct Answer<'a> {
 /// Reads a provider's answer.
 ///
 /// Any status from 200 to 299 is read as an answer, whatever its content type; it still becomes a
-/// failure when it holds an error, a refusal or nothing. The failure's `attempts` is left at 0.
+/// failure when it holds an error, a refusal or nothing. An event stream that nobody asked for is
+/// put together first, and counts only when it is whole. The failure's `attempts` is left at 0.
 pub fn decode(endpoint: &Endpoint, answer: &Answer<'_>) -> Outcome {
     // A byte order mark is not JSON, and some proxies add one.
     let body = answer
@@ -84,8 +87,22 @@ pub fn decode(endpoint: &Endpoint, answer: &Answer<'_>) -> Outcome {
     if !(200..300).contains(&answer.status) {
         return Err(context.error_answer());
     }
-    match endpoint.provider {
-        Provider::OpenAi => openai::decode(&context),
-        Provider::Anthropic => anthropic::decode(&context),
+    if !stream::is_stream(context.answer) {
+        return decode_plain(&context);
+    }
+    let body = stream::assemble(&context)?;
+    decode_plain(&errors::Context {
+        endpoint,
+        answer: &Answer {
+            body: &body,
+            ..*answer
+        },
+    })
+}
+
+fn decode_plain(context: &errors::Context<'_>) -> Outcome {
+    match context.endpoint.provider {
+        Provider::OpenAi => openai::decode(context),
+        Provider::Anthropic => anthropic::decode(context),
     }
 }

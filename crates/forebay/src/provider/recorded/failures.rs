@@ -14,7 +14,7 @@ macro_rules! rows {
 #[test]
 fn answers_that_are_none_are_failures() {
     use FailureKind::{
-        ContentFiltered, Malformed, Overloaded, QuotaExhausted, RateLimited, ServerError,
+        ContentFiltered, Malformed, Overloaded, QuotaExhausted, RateLimited, ServerError, Truncated,
     };
     let empty = Some("empty_reply");
     for (case, kind, code, words) in rows! {
@@ -31,7 +31,7 @@ fn answers_that_are_none_are_failures() {
         "openai/not_json_text": Malformed, None, "Ollama is running";
         "openai/cut_json": Malformed, None, "ends early, after 150 bytes";
         "openai/empty_body": Malformed, None, "empty";
-        "openai/event_stream": Malformed, None, "event stream";
+        "openai/event_stream": Truncated, None, "the stream ended before the answer was whole";
         "openai/message_only_200": Malformed, empty, "says: Welcome";
     } {
         let failure = failure(Provider::OpenAi, case);

@@ -1,0 +1,272 @@
+//! Chunks of the OpenAI chat completions dialect.
+//!
+//! Owns how deltas add up. A stream is whole when each of its choices has a reason for its end;
+//! `[DONE]` adds nothing to that, and a usage chunk may be missing.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Step, filled, holds_error, push_member, push_text, reported, unreadable};
+use crate::outcome::Failure;
+use crate::provider::errors::Context;
+use crate::provider::json::{Content, Scalar};
+
+#[derive(Deserialize)]
+struct Chunk<'a> {
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    choices: Option<Vec<Option<ChoiceChunk<'a>>>>,
+    #[serde(borrow, default)]
+    model: Scalar<'a>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct ChoiceChunk<'a> {
+    #[serde(borrow, default)]
+    index: Scalar<'a>,
+    #[serde(borrow, default)]
+    delta: Option<Delta<'a>>,
+    // Gateways that stream a plain answer as one event.
+    #[serde(borrow, default)]
+    message: Option<Delta<'a>>,
+    #[serde(borrow, default)]
+    finish_reason: Scalar<'a>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow, default)]
+    content: Content<'a>,
+    #[serde(borrow, default)]
+    refusal: Scalar<'a>,
+    #[serde(borrow, default)]
+    tool_calls: Option<Vec<Option<CallChunk<'a>>>>,
+    #[serde(borrow, default)]
+    function_call: Option<FunctionChunk<'a>>,
+}
+
+#[derive(Deserialize)]
+struct CallChunk<'a> {
+    #[serde(borrow, default)]
+    index: Scalar<'a>,
+    #[serde(borrow, default)]
+    id: Scalar<'a>,
+    #[serde(borrow, default, rename = "type")]
+    kind: Scalar<'a>,
+    #[serde(borrow, default)]
+    function: Option<FunctionChunk<'a>>,
+}
+
+#[derive(Deserialize)]
+struct FunctionChunk<'a> {
+    #[serde(borrow, default)]
+    name: Scalar<'a>,
+    #[serde(borrow, default)]
+    arguments: Scalar<'a>,
+}
+
+/// What has come of an answer.
+#[derive(Default)]
+pub(super) struct Pieces {
+    model: Option<String>,
+    usage: Option<Box<RawValue>>,
+    choices: BTreeMap<u64, Choice>,
+}
+
+#[derive(Default)]
+struct Choice {
+    content: Option<String>,
+    refusal: Option<String>,
+    calls: BTreeMap<u64, Call>,
+    function: Option<Function>,
+    finish_reason: Option<String>,
+    error: Option<Box<RawValue>>,
+}
+
+#[derive(Default)]
+struct Call {
+    id: String,
+    kind: String,
+    function: Function,
+}
+
+#[derive(Default)]
+struct Function {
+    name: String,
+    arguments: String,
+}
+
+impl Pieces {
+    /// Adds one event.
+    pub(super) fn add(&mut self, context: &Context<'_>, data: &[u8]) -> Result<Step, Failure> {
+        let chunk: Chunk<'_> = match data.first() {
+            // A list would be taken for the chunk's members in order.
+            Some(b'{') => serde_json::from_slice(data).map_err(|_| unreadable(context))?,
+            _ => return Err(unreadable(context)),
+        };
+        if holds_error(chunk.error) {
+            return Err(reported(context, data));
+        }
+        if let Some(model) = chunk.model.text().filter(|model| !model.is_empty()) {
+            self.model = Some(model.to_owned());
+        }
+        if let Some(usage) = filled(chunk.usage) {
+            self.usage = Some(usage.to_owned());
+        }
+        for choice in chunk.choices.into_iter().flatten().flatten() {
+            let index = choice.index.count().unwrap_or(0);
+            self.choices.entry(index).or_default().add(choice);
+        }
+        Ok(Step::More)
+    }
+
+    /// The body of the plain answer; `None` when it is not all there.
+    pub(super) fn body(self) -> Option<Vec<u8>> {
+        let is_whole = !self.choices.is_empty() && self.choices.values().all(Choice::is_over);
+        if !is_whole {
+            return None;
+        }
+        let mut out = b"{".to_vec();
+        if let Some(model) = &self.model {
+            push_text(&mut out, "model", model);
+        }
+        if let Some(usage) = &self.usage {
+            push_member(&mut out, "usage", usage.get().as_bytes());
+        }
+        push_member(&mut out, "choices", b"[");
+        for (at, choice) in self.choices.values().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            choice.write(&mut out);
+        }
+        out.extend_from_slice(b"]}");
+        Some(out)
+    }
+}
+
+impl Choice {
+    fn add(&mut self, chunk: ChoiceChunk<'_>) {
+        if let Some(delta) = chunk.delta.or(chunk.message) {
+            append(&mut self.content, delta.content.0.as_deref());
+            append(&mut self.refusal, delta.refusal.text());
+            for call in delta.tool_calls.into_iter().flatten().flatten() {
+                self.add_call(&call);
+            }
+            if let Some(function) = delta.function_call {
+                self.function.get_or_insert_default().add(&function);
+            }
+        }
+        // Some servers write an empty reason into every chunk but the last.
+        if let Some(reason) = chunk.finish_reason.text().filter(|text| !text.is_empty()) {
+            self.finish_reason = Some(reason.to_owned());
+        }
+        if let Some(error) = chunk.error.filter(|error| holds_error(Some(error))) {
+            self.error = Some(error.to_owned());
+        }
+    }
+
+    /// Adds a part of a call to the one of its index.
+    ///
+    /// Without an index, an id begins a call and everything else goes on with the last one.
+    fn add_call(&mut self, chunk: &CallChunk<'_>) {
+        let id = chunk.id.text().unwrap_or_default();
+        let last = self.calls.last_key_value();
+        let index = chunk.index.count().unwrap_or_else(|| match last {
+            None => 0,
+            Some((last, call)) if id.is_empty() || call.id == id => *last,
+            Some((last, _)) => last + 1,
+        });
+        let call = self.calls.entry(index).or_default();
+        if !id.is_empty() {
+            id.clone_into(&mut call.id);
+        }
+        if let Some(kind) = chunk.kind.text().filter(|kind| !kind.is_empty()) {
+            kind.clone_into(&mut call.kind);
+        }
+        if let Some(function) = &chunk.function {
+            call.function.add(function);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.finish_reason.is_some() || self.error.is_some()
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"message\":{");
+        if let Some(content) = &self.content {
+            push_text(out, "content", content);
+        }
+        if let Some(refusal) = &self.refusal {
+            push_text(out, "refusal", refusal);
+        }
+        if !self.calls.is_empty() {
+            push_member(out, "tool_calls", b"[");
+            for (at, call) in self.calls.values().enumerate() {
+                if at > 0 {
+                    out.push(b',');
+                }
+                call.write(out);
+            }
+            out.push(b']');
+        }
+        if let Some(function) = &self.function {
+            push_member(out, "function_call", b"");
+            function.write(out);
+        }
+        out.push(b'}');
+        if let Some(reason) = &self.finish_reason {
+            push_text(out, "finish_reason", reason);
+        }
+        if let Some(error) = &self.error {
+            push_member(out, "error", error.get().as_bytes());
+        }
+        out.push(b'}');
+    }
+}
+
+impl Call {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        push_text(out, "id", &self.id);
+        let kind = match self.kind.as_str() {
+            "" => "function",
+            kind => kind,
+        };
+        push_text(out, "type", kind);
+        push_member(out, "function", b"");
+        self.function.write(out);
+        out.push(b'}');
+    }
+}
+
+impl Function {
+    fn add(&mut self, chunk: &FunctionChunk<'_>) {
+        // Some servers repeat the whole name with every part of the arguments.
+        let name = chunk.name.text().filter(|name| *name != self.name);
+        self.name.push_str(name.unwrap_or_default());
+        self.arguments
+            .push_str(chunk.arguments.text().unwrap_or_default());
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        push_text(out, "name", &self.name);
+        push_text(out, "arguments", &self.arguments);
+        out.push(b'}');
+    }
+}
+
+fn append(text: &mut Option<String>, more: Option<&str>) {
+    if let Some(more) = more {
+        text.get_or_insert_default().push_str(more);
+    }
+}
