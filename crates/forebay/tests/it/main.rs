@@ -12,6 +12,9 @@ mod pace;
 /// What each answer of a misbehaving provider leads to.
 mod faults;
 
+/// Event streams as answers to plain requests.
+mod streams;
+
 /// Runs that stop before their input ends, and those that survive an outage.
 mod stopping;
 
