@@ -270,7 +270,7 @@ fn add_totals(status: &Status, block: &mut Block) {
             &format!("{n} may have been billed without an answer{running}"),
         );
     }
-    if total.input_tokens + total.output_tokens > 0 {
+    if total.input_tokens > 0 || total.output_tokens > 0 {
         let (input, output) = (
             units::count(total.input_tokens),
             units::count(total.output_tokens),

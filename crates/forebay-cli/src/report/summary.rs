@@ -265,7 +265,7 @@ fn add_failures(closing: &Closing<'_>, block: &mut Block) {
 
 fn add_usage(closing: &Closing<'_>, block: &mut Block) {
     let (s, usage) = (closing.summary, &closing.summary.usage);
-    if usage.input_tokens + usage.output_tokens > 0 {
+    if usage.input_tokens > 0 || usage.output_tokens > 0 {
         let mut text = format!(
             "{} in ({} cached), {} out",
             units::count(usage.input_tokens),
@@ -375,7 +375,7 @@ fn add_earlier(closing: &Closing<'_>, block: &mut Block) {
     if total.failed > 0 {
         text += &format!(", {} failed", units::count(total.failed));
     }
-    if total.input_tokens + total.output_tokens > 0 {
+    if total.input_tokens > 0 || total.output_tokens > 0 {
         let (input, output) = (
             units::count(total.input_tokens),
             units::count(total.output_tokens),
