@@ -21,6 +21,9 @@ mod stopping;
 /// Journals across sessions: resume, retried failures, edited inputs.
 mod resume;
 
+/// The fuzz targets: their corpus, and random changes of it.
+mod fuzz;
+
 /// The layers of the house, enforced.
 mod tidy;
 
