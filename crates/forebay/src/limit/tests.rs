@@ -1,5 +1,7 @@
 //! The limiter as a whole, by plain numbers and by properties.
 
+mod properties;
+
 use std::collections::VecDeque;
 
 use proptest::prelude::*;

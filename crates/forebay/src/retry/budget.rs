@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 /// Retries that each success pays for. Source: Finagle's `RetryBudget`.
-const PER_SUCCESS: f64 = 0.2;
+pub(super) const PER_SUCCESS: f64 = 0.2;
 /// Retries that each second pays for, so that the last rows of a run are not stuck. Finagle's.
-const PER_SECOND: f64 = 10.0;
+pub(super) const PER_SECOND: f64 = 10.0;
 /// The most that is saved up: ten seconds' worth, Finagle's time to live.
 const MOST: f64 = 100.0;
 

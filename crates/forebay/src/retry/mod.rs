@@ -146,6 +146,9 @@ fn full_jitter(doublings: u32, rng: &mut fastrand::Rng) -> Duration {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::outcome::Phase;

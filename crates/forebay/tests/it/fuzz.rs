@@ -150,7 +150,7 @@ fn change(input: &mut Vec<u8>, corpus: &[Vec<u8>], rng: &mut Rng) {
 /// Fault 28: reads whatever a stream of events holds, in whatever chunks.
 #[test]
 fn event_streams_are_read_whatever_they_hold() {
-    fuzz("sse", 2_000);
+    fuzz("sse", 1_000);
 }
 
 /// Fault 28: reads whatever a provider answers, and keeps each row one line of JSON.

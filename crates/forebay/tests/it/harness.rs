@@ -42,6 +42,8 @@ pub(crate) struct Ended {
     pub(crate) sim: Sim,
     pub(crate) wall: Duration,
     pub(crate) events: Vec<String>,
+    /// The engine's numbers at its end.
+    pub(crate) stats: engine::Snapshot,
 }
 
 pub(crate) fn fixed(n: usize) -> Concurrency {
@@ -160,6 +162,7 @@ impl Scenario {
         let (control, receiver) = engine::control();
         let orders = tokio::spawn(give(control, self.orders.clone()));
         let model = model_info(self.provider, self.model);
+        let stats = Stats::default();
         let began = tokio::time::Instant::now();
         let summary = engine::run(engine::Run {
             endpoint: &endpoint,
@@ -171,7 +174,7 @@ impl Scenario {
             sink: &mut sink,
             observer: &mut observer,
             control: receiver,
-            stats: &Stats::default(),
+            stats: &stats,
         })
         .await
         .unwrap();
@@ -188,6 +191,7 @@ impl Scenario {
             sim,
             wall: began.elapsed(),
             events,
+            stats: stats.snapshot(),
         };
         ended.check(self.prompts.len() as u64);
         if self.sim.keep_log {

@@ -21,6 +21,9 @@ mod stopping;
 /// Journals across sessions: resume, retried failures, edited inputs.
 mod resume;
 
+/// Permits under random ends: everything comes back.
+mod permits;
+
 /// The fuzz targets: their corpus, and random changes of it.
 mod fuzz;
 
