@@ -54,7 +54,7 @@
 //!
 //! ```text
 //! engine       dispatcher  attempt  drain
-//! policy       limit retry queue route price  |  wire  provider transport  |  edges  source sink journal
+//! policy       limit retry queue route price  |  wire  provider transport  |  edges  source sink journal disk
 //! vocabulary   item outcome row event config error endpoint money fields
 //! ```
 //! Imports point down only, and the three in the middle never import each other. Policy reads no
@@ -66,6 +66,7 @@
 //! what is wrong with the run as a whole is an [`error::Error`], which ends it.
 
 pub mod config;
+pub mod disk;
 pub mod endpoint;
 pub mod engine;
 pub mod error;

@@ -156,15 +156,20 @@ impl Stage {
         let Some(path) = path else {
             return Ok((Vec::new(), Ending::Written));
         };
+        let failed = |error| {
+            Error::io(format!("cannot write {}: {error}", path.display())).with_hint(
+                "no row is lost: they are in the journal; make room and run the same command again",
+            )
+        };
+        if let Output::Append(append) = &self.sink {
+            // The journal of a complete run is thrown away.
+            append.sync().map_err(failed)?;
+        }
         let targets = Targets {
             output,
             errors: errors.as_deref(),
         };
-        let assembly = sink::assemble(&mut self.journal, targets).map_err(|error| {
-            Error::io(format!("cannot write {}: {error}", path.display())).with_hint(
-                "no row is lost: they are in the journal; make room and run the same command again",
-            )
-        })?;
+        let assembly = sink::assemble(&mut self.journal, targets).map_err(failed)?;
         let mut files = vec![("output".to_owned(), path.to_owned())];
         files.extend(assembly.errors.map(|path| ("errors".to_owned(), path)));
         Ok((files, Ending::Written))
@@ -227,15 +232,5 @@ fn refuse_foreign_errors(plan: &Plan, recorded: bool) -> Result<(), Error> {
 fn append(plan: &Plan, journal: &Journal, path: &Path) -> Result<Append, Error> {
     let failed =
         |error: std::io::Error| Error::io(format!("cannot write {}: {error}", path.display()));
-    if journal.history().sessions.is_empty() {
-        std::fs::remove_file(path)
-            .or_else(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => Ok(()),
-                _ => Err(error),
-            })
-            .map_err(failed)?;
-    } else {
-        sink::rebuild_stream(journal, path, !plan.output.retry_failed).map_err(failed)?;
-    }
-    Append::open(path).map_err(failed)
+    Append::to_go_on(journal, path, !plan.output.retry_failed).map_err(failed)
 }

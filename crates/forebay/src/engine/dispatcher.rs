@@ -47,8 +47,6 @@ pub(super) struct Dispatcher<'a> {
     pub(super) rng: fastrand::Rng,
     pub(super) body: Vec<u8>,
     pub(super) summary: Summary,
-    /// Rows, ok and failed, that are recorded but not written yet.
-    pub(super) unwritten: (u64, u64),
     pub(super) failed_attempts: HashMap<FailureKind, u64>,
     pub(super) limited: HashMap<LimitedBy, Duration>,
     pub(super) limited_by: Option<LimitedBy>,
@@ -90,7 +88,6 @@ impl<'a> Dispatcher<'a> {
             rng: fastrand::Rng::with_seed(settings.seed),
             body: Vec::new(),
             summary: Summary::default(),
-            unwritten: (0, 0),
             failed_attempts: HashMap::new(),
             limited: HashMap::new(),
             limited_by: None,

@@ -27,7 +27,7 @@ const LAST_WRITES: u32 = 10;
 /// The runtime's timers fire to the millisecond; waking sooner would only spin.
 const TIMER_GRAIN: Duration = Duration::from_millis(1);
 
-/// How often the journal is looked for at its path: somebody may delete it.
+/// How often the files are looked for at their paths: somebody may delete them.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How far the end has come.
@@ -37,7 +37,7 @@ pub(super) struct Drain {
     /// When attempts in flight are given up.
     give_up_at: Option<Duration>,
     write_failed: Option<Duration>,
-    /// When the journal was last looked for at its path.
+    /// When the files were last looked for at their paths.
     looked_at: Duration,
 }
 
@@ -71,14 +71,16 @@ impl Dispatcher<'_> {
             self.unstart(now);
             return false;
         }
-        if let Some(message) = self.output.take_fault() {
+        let fault = self.output.take_fault().or_else(|| self.look(now));
+        let sound = fault.is_none();
+        if let Some(message) = fault {
             self.stop(StopReason::Io { message }, None);
+            self.unstart(now);
         }
         match self.output.flush() {
             Ok(()) => {
                 self.drain.write_failed = None;
-                self.unwritten = (0, 0);
-                true
+                sound
             }
             Err(error) => {
                 self.drain.write_failed = Some(now);
@@ -93,17 +95,18 @@ impl Dispatcher<'_> {
         }
     }
 
+    /// Looks for the files from time to time; tells what is wrong with them.
+    fn look(&mut self, now: Duration) -> Option<String> {
+        if self.drain.is_stopping() || now < self.drain.looked_at + LOOK_EVERY {
+            return None;
+        }
+        self.drain.looked_at = now;
+        self.output.check().err().map(|error| error.to_string())
+    }
+
     fn check_reasons_to_stop(&mut self, now: Duration) {
         if self.drain.is_stopping() {
             return;
-        }
-        if now >= self.drain.looked_at + LOOK_EVERY {
-            self.drain.looked_at = now;
-            if !self.output.journal.is_in_place() {
-                let path = self.output.journal.path().display();
-                let message = format!("{path} was moved, replaced or deleted during the run");
-                return self.stop(StopReason::Io { message }, None);
-            }
         }
         if let Some(since) = self.limiter.down_since() {
             let most = if self.early_stop.any_success() {
@@ -147,9 +150,9 @@ impl Dispatcher<'_> {
         self.summary.input_ended && self.queue.is_empty()
     }
 
-    /// Rows that could not be recorded are as good as not there, though they may be billed.
-    fn count_unwritten_as_pending(&mut self) {
-        let (ok, failed) = std::mem::take(&mut self.unwritten);
+    /// Rows whose records may be lost are as good as not there, though they may be billed.
+    fn count_unsafe_as_pending(&mut self) {
+        let (ok, failed) = self.output.unsafe_rows();
         self.summary.ok -= ok;
         self.summary.failed -= failed;
         self.summary.pending += ok + failed;
@@ -203,6 +206,16 @@ impl Dispatcher<'_> {
         for (work, failure, _) in std::mem::take(&mut self.set_aside) {
             self.leave_pending(work, &failure);
         }
+        if let Err(error) = self.output.check() {
+            let message = error.to_string();
+            self.stop(
+                StopReason::Io {
+                    message: message.clone(),
+                },
+                None,
+            );
+            self.summary.stopped = Some(StopReason::Io { message });
+        }
         let reason = match &self.summary.stopped {
             Some(reason) => reason.label(),
             None => "complete",
@@ -216,8 +229,10 @@ impl Dispatcher<'_> {
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded
             );
             if tries >= LAST_WRITES || self.output.is_lost() || !may_pass {
-                self.summary.stopped = Some(write_error(&error));
-                self.count_unwritten_as_pending();
+                if !matches!(self.summary.stopped, Some(StopReason::Io { .. })) {
+                    self.summary.stopped = Some(write_error(&error));
+                }
+                self.count_unsafe_as_pending();
                 break;
             }
             sleep(WRITE_AGAIN).await;

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use tokio::task::{JoinError, JoinHandle};
 
+use super::flight::Work;
 use crate::journal::{Durability, Journal};
 use crate::row::write_row;
 use crate::sink::Sink;
@@ -20,14 +21,23 @@ pub(super) struct Output<'a> {
     pub(super) journal: &'a mut Journal,
     sink: &'a mut dyn Sink,
     row: Vec<u8>,
-    /// Rows that are recorded but not yet durable: where their record ends, and the row.
-    unsynced: VecDeque<(u64, Vec<u8>)>,
-    unsynced_bytes: usize,
+    /// Rows that do not survive yet what they have to, in the order of their records.
+    unsafe_rows: VecDeque<Waiting>,
+    waiting_bytes: usize,
     syncing: Option<JoinHandle<io::Result<u64>>>,
     synced: u64,
     fault: Option<String>,
     /// Whether a sync has failed: what is on the disk is then unknown for good.
     lost: bool,
+}
+
+/// A row whose record is not written yet or, with syncs, not synced.
+struct Waiting {
+    /// Where its record ends.
+    end: u64,
+    ok: bool,
+    /// The row, when it is let out only after the sync.
+    row: Vec<u8>,
 }
 
 impl<'a> Output<'a> {
@@ -37,28 +47,39 @@ impl<'a> Output<'a> {
             journal,
             sink,
             row: Vec::new(),
-            unsynced: VecDeque::new(),
-            unsynced_bytes: 0,
+            unsafe_rows: VecDeque::new(),
+            waiting_bytes: 0,
             syncing: None,
             fault: None,
             lost: false,
         }
     }
 
-    /// Lets a recorded row out as soon as it is durable.
-    pub(super) fn row(&mut self, custom_id: Option<&str>, index: u64, body: &[u8]) {
-        if !self.sink.wants_rows() {
-            return;
+    /// Takes a row that was just recorded, and lets it out as soon as its record is safe.
+    pub(super) fn row(&mut self, work: &Work, ok: bool, body: &[u8]) {
+        let end = self.journal.written() + self.journal.buffered() as u64;
+        let mut waiting = Waiting {
+            end,
+            ok,
+            row: Vec::new(),
+        };
+        if self.sink.wants_rows() {
+            self.row.clear();
+            write_row(&mut self.row, work.custom_id.as_deref(), work.index, body);
+            if self.fsyncs() {
+                self.waiting_bytes += self.row.len();
+                waiting.row.extend_from_slice(&self.row);
+            } else {
+                self.sink.push(&self.row);
+            }
         }
-        self.row.clear();
-        write_row(&mut self.row, custom_id, index, body);
-        if self.fsyncs() {
-            let end = self.journal.written() + self.journal.buffered() as u64;
-            self.unsynced_bytes += self.row.len();
-            self.unsynced.push_back((end, self.row.clone()));
-        } else {
-            self.sink.push(&self.row);
-        }
+        self.unsafe_rows.push_back(waiting);
+    }
+
+    /// The rows that do not survive what they have to: ok and failed ones.
+    pub(super) fn unsafe_rows(&self) -> (u64, u64) {
+        let ok = self.unsafe_rows.iter().filter(|row| row.ok).count() as u64;
+        (ok, self.unsafe_rows.len() as u64 - ok)
     }
 
     fn fsyncs(&self) -> bool {
@@ -67,29 +88,44 @@ impl<'a> Output<'a> {
 
     /// Whether a slow reader or disk holds too much back.
     pub(super) fn is_full(&self) -> bool {
-        self.sink.backlog() + self.unsynced_bytes > MAX_BACKLOG
+        self.sink.backlog() + self.waiting_bytes > MAX_BACKLOG
     }
 
     /// Writes everything that waits, journal first.
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        self.journal.flush()?;
-        self.sink.flush()?;
+        self.write()?;
         let behind = self.journal.written() > self.synced;
         if self.fsyncs() && !self.lost && self.syncing.is_none() && behind {
-            self.start_sync()?;
+            self.start_sync();
         }
         Ok(())
     }
 
-    fn start_sync(&mut self) -> io::Result<()> {
-        let Some(file) = self.journal.handle()? else {
-            return Ok(());
-        };
-        let end = self.journal.written();
-        self.syncing = Some(tokio::task::spawn_blocking(move || {
-            file.sync_data().map(|()| end)
-        }));
+    fn write(&mut self) -> io::Result<()> {
+        let written = self.journal.flush();
+        if self.journal.is_recording() && !self.fsyncs() {
+            self.release(self.journal.written());
+        }
+        written?;
+        self.sink.flush()?;
+        if !self.journal.is_recording() {
+            self.unsafe_rows.clear();
+        }
         Ok(())
+    }
+
+    /// Looks whether journal and output are still there, as they were left.
+    pub(super) fn check(&self) -> io::Result<()> {
+        self.journal.check()?;
+        self.sink.check()
+    }
+
+    fn start_sync(&mut self) {
+        if let Some(file) = self.journal.handle() {
+            let end = self.journal.written();
+            let sync = move || file.sync().map(|()| end);
+            self.syncing = Some(tokio::task::spawn_blocking(sync));
+        }
     }
 
     /// Notices an ended sync; `true` when something changed.
@@ -102,7 +138,7 @@ impl<'a> Output<'a> {
             self.syncing = None;
             changed = true;
             if let Err(error) = self.sync_ended(result) {
-                self.fault = Some(format!("cannot sync the journal: {error}"));
+                self.fault = Some(error.to_string());
             }
         }
         changed
@@ -111,26 +147,26 @@ impl<'a> Output<'a> {
     fn sync_ended(&mut self, ended: Result<io::Result<u64>, JoinError>) -> io::Result<()> {
         match ended.map_err(io::Error::other).and_then(|synced| synced) {
             Ok(end) => {
+                self.synced = end;
                 self.release(end);
                 Ok(())
             }
             Err(error) => {
                 // Asking again after a failed sync may report success for lost data.
                 self.lost = true;
-                Err(error)
+                let message = format!("cannot sync the journal: {error}");
+                Err(io::Error::new(error.kind(), message))
             }
         }
     }
 
+    /// Lets the rows out whose records end here or before.
     fn release(&mut self, end: u64) {
-        self.synced = end;
-        while let Some((row_end, row)) = self.unsynced.pop_front() {
-            if row_end > end {
-                self.unsynced.push_front((row_end, row));
-                break;
+        while let Some(waiting) = self.unsafe_rows.pop_front_if(|waiting| waiting.end <= end) {
+            self.waiting_bytes -= waiting.row.len();
+            if !waiting.row.is_empty() {
+                self.sink.push(&waiting.row);
             }
-            self.unsynced_bytes -= row.len();
-            self.sink.push(&row);
         }
     }
 
@@ -144,26 +180,25 @@ impl<'a> Output<'a> {
         self.lost
     }
 
-    /// Makes everything durable and lets it out.
+    /// Makes everything durable and lets it out; what could not be written holds up nothing
+    /// that was.
     pub(super) async fn close(&mut self) -> io::Result<()> {
-        self.journal.flush()?;
+        let written = self.write();
         while self.fsyncs() {
-            if self.lost {
-                return Err(io::Error::other(
-                    "the journal could not be synced to the disk",
-                ));
-            }
-            if self.syncing.is_none() {
-                if self.journal.written() <= self.synced {
-                    break;
-                }
-                self.start_sync()?;
-            }
             if let Some(syncing) = self.syncing.take() {
                 let ended = syncing.await;
                 self.sync_ended(ended)?;
+            } else if self.lost {
+                return Err(io::Error::other(
+                    "the journal could not be synced to the disk",
+                ));
+            } else if self.journal.written() <= self.synced {
+                break;
+            } else {
+                self.start_sync();
             }
         }
+        written?;
         self.sink.flush()
     }
 }

@@ -92,8 +92,7 @@ impl Dispatcher<'_> {
             was: work.was.as_deref(),
             body: &self.body,
         });
-        self.output
-            .row(work.custom_id.as_deref(), work.index, &self.body);
+        self.output.row(&work, outcome.is_ok(), &self.body);
         self.count(&outcome, usage.as_ref(), cost);
         (self.observer)(&Event::RowFinished(&Finished {
             id: &work.id(),
@@ -112,14 +111,8 @@ impl Dispatcher<'_> {
 
     fn count(&mut self, outcome: &Outcome, usage: Option<&Usage>, cost: Option<Usd>) {
         match outcome {
-            Ok(_) => {
-                self.summary.ok += 1;
-                self.unwritten.0 += 1;
-            }
-            Err(_) => {
-                self.summary.failed += 1;
-                self.unwritten.1 += 1;
-            }
+            Ok(_) => self.summary.ok += 1,
+            Err(_) => self.summary.failed += 1,
         }
         self.add_bill(usage, cost);
     }

@@ -15,27 +15,29 @@ mod entry;
 mod file;
 mod key_table;
 mod offsets;
+mod open;
 mod read;
 mod record;
 mod settings;
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use entry::{Bill, Done, KeptItem};
-pub use file::parent_of;
 pub use key_table::{Entry, INDEXES, KeyTable};
 pub use offsets::Offsets;
+pub use open::OpenOptionsForRun;
 pub use read::{Extent, History, Lookup, Totals, for_each};
 pub use record::{Key, Line, Record};
 pub use settings::Settings;
 
-use crate::error::Error;
+pub use crate::disk::parent_of;
+use crate::disk::{Disk, DiskFile, Lines, RealDisk};
 use crate::money::Usd;
 use crate::outcome::FailureKind;
-use file::{io_error, lock, open_private};
 
 /// What a finished row has to survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,32 +48,15 @@ pub enum Durability {
     Fsync,
 }
 
-/// The fewest bytes that the records of one row take up, roughly: `sent` and a short `done`.
-const BYTES_PER_ROW: u64 = 400;
-
-/// How a journal is opened.
-#[derive(Debug, Clone)]
-pub struct OpenOptionsForRun {
-    /// The journal's path.
-    pub path: PathBuf,
-    /// What makes the run this one.
-    pub settings: Settings,
-    /// Throw an earlier run away.
-    pub fresh: bool,
-    /// Send items again whose rows failed.
-    pub retry_failed: bool,
-    /// Whether rows must survive a power cut.
-    pub durability: Durability,
-}
-
 /// An open journal with the exclusive right to write it.
 #[derive(Debug)]
 pub struct Journal {
-    file: Option<File>,
+    disk: Arc<dyn Disk>,
+    file: Option<Lines>,
     path: PathBuf,
+    /// Whether this session has begun.
+    begun: bool,
     buffer: Vec<u8>,
-    /// Bytes in the file.
-    written: u64,
     /// Seconds since 1970, as text: asked for once per turn, not per record.
     now: String,
     durability: Durability,
@@ -91,10 +76,11 @@ impl Journal {
     pub fn none() -> Journal {
         let nowhere = Path::new(".");
         Journal {
+            disk: Arc::new(RealDisk),
             file: None,
             path: PathBuf::new(),
+            begun: false,
             buffer: Vec::new(),
-            written: 0,
             now: now_text(),
             durability: Durability::Process,
             past: KeyTable::new(nowhere),
@@ -106,99 +92,6 @@ impl Journal {
             history: History::default(),
             damaged: 0,
         }
-    }
-
-    /// Opens the journal of a run: a new one, or one to go on with.
-    ///
-    /// # Errors
-    /// When the file cannot be used, belongs to another run, or another process holds it.
-    pub fn open(options: OpenOptionsForRun) -> Result<Journal, Error> {
-        let path = &options.path;
-        let file = open_private(path).map_err(|error| io_error(path, "open", &error))?;
-        lock(&file, path)?;
-        let directory = parent_of(path);
-        let mut journal = Journal {
-            path: path.clone(),
-            past: KeyTable::new(&directory),
-            offsets: Offsets::new(&directory),
-            durability: options.durability,
-            retry_failed: options.retry_failed,
-            ..Journal::none()
-        };
-        let failed = |error: io::Error| io_error(path, "read", &error);
-        if options.fresh {
-            file.set_len(0)
-                .map_err(|error| io_error(path, "empty", &error))?;
-        } else if file.metadata().map_err(failed)?.len() > 0 {
-            if !read::looks_like_journal(&file).map_err(failed)? {
-                return Err(Error::io(format!(
-                    "{} exists and is not a journal of forebay",
-                    path.display()
-                ))
-                .with_hint("move it away or choose another output"));
-            }
-            journal.read_past(&file, &options.settings)?;
-        }
-        journal.file = Some(file);
-        Ok(journal)
-    }
-
-    fn read_past(&mut self, file: &File, settings: &Settings) -> Result<(), Error> {
-        let path = self.path.clone();
-        let failed = |error: io::Error| io_error(&path, "read", &error);
-        let bytes = file.metadata().map_err(failed)?.len();
-        self.past =
-            KeyTable::with_room_for(&parent_of(&path), bytes / BYTES_PER_ROW).map_err(failed)?;
-        let (history, past, now) = (&mut self.history, &mut self.past, now_s());
-        let extent = read::for_each(file, |offset, record| {
-            history.note(record, now);
-            if record.t == "done"
-                && let (Some(key), Some(ok)) = (record.key(), record.ok)
-            {
-                let fields = record.f.unwrap_or_default();
-                if record.was.is_some() {
-                    // The failed row that this one replaces serves nobody any more.
-                    past.take_best(key, |entry| {
-                        (!entry.ok).then_some(u32::from(entry.fields == fields))
-                    })?;
-                } else if record.copy == Some(true) {
-                    // Nor does the row that this one repeats with other fields.
-                    past.take_best(key, |entry| {
-                        (entry.ok == ok && entry.fields != fields).then_some(0)
-                    })?;
-                }
-                past.insert(Entry {
-                    key,
-                    offset,
-                    fields,
-                    ok,
-                    index: (record.i.unwrap_or_default() % INDEXES) as u32,
-                })?;
-            }
-            Ok::<_, io::Error>(())
-        })
-        .map_err(failed)?;
-        self.history.close_session();
-        if let Some(earlier) = &self.history.settings {
-            let differing = settings::differences(earlier, settings);
-            if !differing.is_empty() {
-                return Err(Error::config(format!(
-                    "{} belongs to another run: {}",
-                    path.display(),
-                    differing.join("; ")
-                ))
-                .with_hint(
-                    "use --fresh to throw the earlier rows away and start over, or another \
-                     output for this run",
-                ));
-            }
-        }
-        // A torn end is what a kill in the middle of a write leaves behind.
-        file.set_len(extent.end)
-            .map_err(|error| io_error(&path, "mend", &error))?;
-        self.written = extent.end;
-        self.damaged = extent.damaged;
-        Ok(())
     }
 
     /// What earlier sessions did.
@@ -221,13 +114,11 @@ impl Journal {
         self.durability
     }
 
-    /// Begins a session.
+    /// Begins a session, unless that was done when a new journal was opened.
     pub fn begin(&mut self, settings: &Settings) {
-        let json = settings::to_json(settings);
-        self.line("run")
-            .plain("v", 1)
-            .json("data", json.as_bytes())
-            .end();
+        if self.file.is_some() && !std::mem::replace(&mut self.begun, true) {
+            run_line(&mut self.buffer, &self.now, settings);
+        }
     }
 
     /// Takes the earlier row that serves an item, if there is one.
@@ -387,7 +278,7 @@ impl Journal {
     }
 
     fn end_of_buffer(&self) -> u64 {
-        self.written + self.buffer.len() as u64
+        self.written() + self.buffer.len() as u64
     }
 
     /// Bytes that wait for the next flush.
@@ -398,8 +289,8 @@ impl Journal {
     /// Writes what is buffered, in one go.
     ///
     /// # Errors
-    /// When the file cannot be written, or is no longer the one at its path. What is buffered
-    /// stays so, and the file ends with a whole record.
+    /// When the file cannot be written. What is not written stays buffered, and the file ends
+    /// with a whole record.
     pub fn flush(&mut self) -> io::Result<()> {
         let Some(file) = &mut self.file else {
             self.buffer.clear();
@@ -408,19 +299,7 @@ impl Journal {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        if let Err(error) = file.write_all(&self.buffer) {
-            // Whole records that made it stay; shortening a file needs no space.
-            let there = file.metadata().map_or(self.written, |file| file.len());
-            let part = usize::try_from(there.saturating_sub(self.written)).unwrap_or(0);
-            let part = &self.buffer[..part.min(self.buffer.len())];
-            let whole = memchr::memrchr(b'\n', part).map_or(0, |at| at + 1);
-            let _ = file.set_len(self.written + whole as u64);
-            self.written += whole as u64;
-            self.buffer.drain(..whole);
-            return Err(error);
-        }
-        self.written += self.buffer.len() as u64;
-        self.buffer.clear();
+        file.append(&mut self.buffer)?;
         // A rare large batch must not keep its memory for the rest of the run.
         self.buffer.shrink_to(1 << 20);
         Ok(())
@@ -428,25 +307,25 @@ impl Journal {
 
     /// Bytes in the file: what a sync that starts now makes durable.
     pub fn written(&self) -> u64 {
-        self.written
+        self.file.as_ref().map_or(0, Lines::len)
     }
 
-    /// A second handle on the file, for syncing it elsewhere.
+    /// The file, for syncing it elsewhere.
+    pub fn handle(&self) -> Option<Arc<dyn DiskFile>> {
+        self.file.as_ref().map(Lines::handle)
+    }
+
+    /// The disk that the journal is on.
+    pub fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    /// Looks whether the file at the journal's path is still this one, as it was left.
     ///
     /// # Errors
-    /// When the process has no more file descriptors.
-    pub fn handle(&self) -> io::Result<Option<File>> {
-        self.file.as_ref().map(File::try_clone).transpose()
-    }
-
-    /// Whether the file at the journal's path is still this one.
-    pub fn is_in_place(&self) -> bool {
-        use std::os::unix::fs::MetadataExt as _;
-        let Some(file) = &self.file else { return true };
-        match (file.metadata(), std::fs::metadata(&self.path)) {
-            (Ok(own), Ok(there)) => own.ino() == there.ino() && own.dev() == there.dev(),
-            _ => false,
-        }
+    /// When it is not.
+    pub fn check(&self) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), Lines::check)
     }
 
     /// A reader of single records.
@@ -475,22 +354,23 @@ impl Journal {
     pub fn finish(mut self, settings: &Settings, data: &str) -> io::Result<()> {
         self.flush()?;
         let mut bytes = Vec::new();
-        let json = settings::to_json(settings);
-        Line::new(&mut bytes, "run")
-            .plain("at", &self.now)
-            .plain("v", 1)
-            .json("data", json.as_bytes())
-            .end();
+        run_line(&mut bytes, &self.now, settings);
         Line::new(&mut bytes, "finished")
             .plain("at", &self.now)
             .json("data", data.as_bytes())
             .end();
-        let mut small = tempfile::NamedTempFile::new_in(parent_of(&self.path))?;
-        small.write_all(&bytes)?;
-        small.as_file().sync_all()?;
-        small.persist(&self.path)?;
-        Ok(())
+        file::replace(&self.disk, &self.path, &mut &*bytes).map(drop)
     }
+}
+
+/// The record with which a session begins.
+fn run_line(out: &mut Vec<u8>, now: &str, settings: &Settings) {
+    let json = settings::to_json(settings);
+    Line::new(out, "run")
+        .plain("at", now)
+        .plain("v", 1)
+        .json("data", json.as_bytes())
+        .end();
 }
 
 /// The body of a row with other input fields in front of its own members.

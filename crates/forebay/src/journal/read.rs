@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
 
 use super::record::{self, Key, Record};
 use crate::money::Usd;
@@ -175,6 +175,10 @@ impl History {
             });
             return;
         }
+        if self.sessions.is_empty() {
+            // The record that begins the session is damaged.
+            self.sessions.push(Totals::default());
+        }
         let Some(session) = self.sessions.last_mut() else {
             return;
         };
@@ -286,16 +290,4 @@ impl History {
 
 fn worst_of(record: &Record<'_>) -> Usd {
     Usd::from_picos(record.w.unwrap_or_default().into())
-}
-
-/// Whether a file begins like a journal.
-///
-/// # Errors
-/// When the file cannot be read.
-pub(super) fn looks_like_journal(file: &File) -> io::Result<bool> {
-    let mut file = file;
-    file.seek(SeekFrom::Start(0))?;
-    let mut start = [0; 12];
-    let n = file.take(12).read(&mut start)?;
-    Ok(br#"{"t":"run","#.starts_with(&start[..n.min(11)]))
 }

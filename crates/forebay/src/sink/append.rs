@@ -1,37 +1,55 @@
 //! A JSON Lines file that grows as rows finish.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::Sink;
+use super::{Sink, rebuild_stream};
+use crate::disk::{Disk, Lines, parent_of};
+use crate::journal::Journal;
 
 /// Appends rows to a file, one write per flush.
 #[derive(Debug)]
 pub struct Append {
-    file: File,
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    file: Lines,
     buffer: Vec<u8>,
-    written: u64,
 }
 
 impl Append {
-    /// Opens a file to append to; a new one is readable by its owner only.
+    /// Opens the file of a run that begins or goes on, without what no row of the journal stands
+    /// for, and with what a kill kept from it; a new one is readable by its owner only.
     ///
     /// # Errors
-    /// When it cannot be opened.
-    pub fn open(path: &Path) -> io::Result<Append> {
-        let file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
-            .open(path)?;
+    /// When a file cannot be read or written.
+    pub fn to_go_on(journal: &Journal, path: &Path, keep_failed: bool) -> io::Result<Append> {
+        if journal.history().sessions.is_empty() {
+            match journal.disk().remove(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        } else {
+            rebuild_stream(journal, path, keep_failed)?;
+        }
+        let disk = Arc::clone(journal.disk());
+        let file = disk.open(path)?;
+        let len = file.file().metadata()?.len();
         Ok(Append {
-            written: file.metadata()?.len(),
-            file,
+            disk,
+            path: path.to_owned(),
+            file: Lines::new(file, path, len)?,
             buffer: Vec::new(),
         })
+    }
+
+    /// Makes the rows durable, so that the journal need not hold them any more.
+    ///
+    /// # Errors
+    /// When they may not be.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.handle().sync()?;
+        self.disk.sync_folder(&parent_of(&self.path))
     }
 }
 
@@ -48,13 +66,10 @@ impl Sink for Append {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        if let Err(error) = self.file.write_all(&self.buffer) {
-            // No half row may stay: the same bytes are written again by the next flush.
-            let _ = self.file.set_len(self.written);
-            return Err(error);
-        }
-        self.written += self.buffer.len() as u64;
-        self.buffer.clear();
-        Ok(())
+        self.file.append(&mut self.buffer)
+    }
+
+    fn check(&self) -> io::Result<()> {
+        self.file.check()
     }
 }

@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::OutputFormat;
 use super::csv::Csv;
 use super::json::{JsonArray, JsonLines};
 use super::writer::RowWriter;
-use crate::journal::{Entry, Journal, KeyTable, for_each, parent_of};
+use crate::disk::{Replacement, parent_of};
+use crate::journal::{Entry, Journal, KeyTable, for_each};
 use crate::outcome::FailureKind;
 
 /// Bytes written at once.
@@ -50,15 +52,16 @@ pub fn assemble(journal: &mut Journal, targets: Targets<'_>) -> io::Result<Assem
         if writer.wants_first_pass() {
             each_row(journal, |row| writer.first_pass(row.body))?;
         }
-        let mut file = Replacement::new(path)?;
+        let mut file = Replacement::new(journal.disk(), path)?;
         each_row(journal, |row| {
             assembly.rows += 1;
-            writer.row(&mut file.out, row.custom_id, row.index, row.body)
+            writer.row(&mut file, row.custom_id, row.index, row.body)
         })?;
-        writer.end(&mut file.out)?;
+        writer.end(&mut file)?;
         file.put_in_place()?;
     }
     if let Some(path) = targets.errors {
+        let disk = Arc::clone(journal.disk());
         let mut file = None;
         let mut writer = JsonLines::default();
         each_row(journal, |row| {
@@ -68,16 +71,16 @@ pub fn assemble(journal: &mut Journal, targets: Targets<'_>) -> io::Result<Assem
             assembly.failed += 1;
             let file = match &mut file {
                 Some(file) => file,
-                none => none.insert(Replacement::new(path)?),
+                none => none.insert(Replacement::new(&disk, path)?),
             };
-            writer.row(&mut file.out, row.custom_id, row.index, row.body)
+            writer.row(file, row.custom_id, row.index, row.body)
         })?;
         match file {
             Some(file) => {
                 file.put_in_place()?;
                 assembly.errors = Some(path.to_owned());
             }
-            None => match std::fs::remove_file(path) {
+            None => match disk.remove(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             },
@@ -153,7 +156,7 @@ pub fn rebuild_stream(journal: &Journal, path: &Path, keep_failed: bool) -> io::
             index: 0,
         })
     })?;
-    let mut out = Replacement::new(path)?;
+    let mut out = Replacement::new(journal.disk(), path)?;
     let mut writer = JsonLines::default();
     for_each(&file, |offset, record| {
         let (Some(key), Some(ok)) = (record.key(), record.ok) else {
@@ -167,33 +170,7 @@ pub fn rebuild_stream(journal: &Journal, path: &Path, keep_failed: bool) -> io::
         }
         let body = record.row.map_or("{}", |row| row.get());
         let index = record.i.unwrap_or_default();
-        writer.row(&mut out.out, record.id.as_deref(), index, body)
+        writer.row(&mut out, record.id.as_deref(), index, body)
     })?;
     out.put_in_place()
-}
-
-/// A file that takes another's place when it is whole.
-struct Replacement {
-    out: BufWriter<tempfile::NamedTempFile>,
-    path: PathBuf,
-}
-
-impl Replacement {
-    fn new(path: &Path) -> io::Result<Replacement> {
-        let file = tempfile::Builder::new()
-            .prefix(".forebay-")
-            .tempfile_in(parent_of(path))?;
-        Ok(Replacement {
-            out: BufWriter::with_capacity(BUFFER, file),
-            path: path.to_owned(),
-        })
-    }
-
-    fn put_in_place(self) -> io::Result<()> {
-        let file = self.out.into_inner().map_err(|error| error.into_error())?;
-        file.as_file().sync_all()?;
-        file.persist(&self.path)?;
-        // The rename itself is durable once the folder is.
-        File::open(parent_of(&self.path))?.sync_all()
-    }
 }

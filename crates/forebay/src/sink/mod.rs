@@ -67,6 +67,14 @@ pub trait Sink: Send {
     /// When it cannot be written.
     fn flush(&mut self) -> io::Result<()>;
 
+    /// Looks whether what was written is still there.
+    ///
+    /// # Errors
+    /// When somebody else moved, deleted or changed it.
+    fn check(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Bytes that were taken and wait for a slow reader.
     fn backlog(&self) -> usize {
         0

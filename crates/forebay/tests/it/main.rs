@@ -27,6 +27,9 @@ mod permits;
 /// The fuzz targets: their corpus, and random changes of it.
 mod fuzz;
 
+/// Files that fail, disks that forget, and what other processes do to them.
+mod disk;
+
 /// The layers of the house, enforced.
 mod tidy;
 

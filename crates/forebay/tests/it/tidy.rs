@@ -11,7 +11,7 @@ const VOCABULARY: [&str; 9] = [
 ];
 const POLICY: [&str; 5] = ["limit", "retry", "queue", "route", "price"];
 const WIRE: [&str; 2] = ["provider", "transport"];
-const EDGES: [&str; 3] = ["source", "sink", "journal"];
+const EDGES: [&str; 4] = ["source", "sink", "journal", "disk"];
 
 /// Words of the vocabulary that name policy's answers: an event says what limited the run.
 const EXCEPTIONS: [(&str, &str); 1] = [("event", "limit")];
