@@ -191,6 +191,7 @@ fn a_complete_run_of_another_kind_is_not_replaced_either() {
     insta::assert_snapshot!(said.text());
 }
 
+/// Fault 46: a second run of the same output ends at once with exit code 3.
 #[test]
 fn one_run_at_a_time_writes_an_output() {
     let mut said = Transcript::default();
@@ -217,6 +218,8 @@ fn one_run_at_a_time_writes_an_output() {
 }
 
 /// A limit on the size of files stands in for a full disk: a test cannot mount one.
+/// Fault 43: stops with exit code 3 when nothing more can be written, and sends no recorded row
+/// again.
 #[test]
 fn a_full_disk_ends_the_run_and_loses_nothing() {
     const ITEMS: usize = 80;

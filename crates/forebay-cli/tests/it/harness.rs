@@ -199,6 +199,11 @@ impl Running {
         let _ = kill_process(pid, signal);
     }
 
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Ends it as `kill -9` does; tells whether it was still running.
     pub(crate) fn kill(mut self) -> bool {
         let was_running = self.child.try_wait().unwrap().is_none();
