@@ -58,7 +58,7 @@ pub(crate) struct RunDefaults {
     pub(crate) itpm: Option<Positive>,
     pub(crate) otpm: Option<Positive>,
     pub(crate) rpd: Option<std::num::NonZeroU64>,
-    pub(crate) max_attempts: Option<std::num::NonZeroU32>,
+    pub(crate) max_attempts: Option<Attempts>,
     pub(crate) timeout: Option<Seconds>,
     pub(crate) connect_timeout: Option<Seconds>,
     pub(crate) first_byte_timeout: Option<Seconds>,
@@ -173,6 +173,23 @@ impl TryFrom<u64> for InFlight {
     type Error = String;
     fn try_from(n: u64) -> Result<InFlight, String> {
         crate::args::concurrency(&n.to_string()).map(InFlight)
+    }
+}
+
+/// Attempts per item, within the flag's bounds.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "u32")]
+pub(crate) struct Attempts(pub(crate) u32);
+
+impl TryFrom<u32> for Attempts {
+    type Error = String;
+    fn try_from(n: u32) -> Result<Attempts, String> {
+        let most = crate::args::MOST_ATTEMPTS;
+        if (1..=most).contains(&n) {
+            Ok(Attempts(n))
+        } else {
+            Err(format!("{n} is not in 1..={most}"))
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod dry_run;
 mod env_vars;
 mod exit_code;
 mod help;
+mod machine;
 mod plan;
 mod prices;
 mod report;

@@ -2,7 +2,6 @@
 
 mod finished;
 mod ids;
-mod machine;
 mod signals;
 mod stage;
 
@@ -26,7 +25,7 @@ use crate::report::progress::{Earlier, Progress, ProgressMode};
 use crate::report::summary::{self, Closing};
 use crate::report::tally::Tally;
 use crate::report::units;
-use crate::{dry_run, env_vars, simulated};
+use crate::{dry_run, env_vars, machine, simulated};
 use stage::{Ending, Opened, Stage};
 
 /// Runs.
@@ -79,7 +78,12 @@ fn perform(
         plan.server.set_port(port);
         say.line("forebay: the answers are simulated (sim/ model): no provider is asked");
     }
-    machine::raise_limits(&mut plan.settings, say);
+    let is_simulated = plan.server.is_simulated();
+    if let Some(allowed) = machine::raise_open_files()
+        && let Some(warning) = machine::cap_in_flight(&mut plan.settings, allowed, is_simulated)
+    {
+        say.line(&warning);
+    }
     let earlier = stage.journal.history().total();
     announce_resume(&stage, &earlier, say);
     let fingerprint = finished::fingerprint(&plan.input);

@@ -11,7 +11,7 @@ use forebay_sim::{Answers, Config, Latency, OutputLength, Profile, RateHeaders, 
 
 use crate::args::SimArgs;
 use crate::exit_code::Exit;
-use crate::simulated;
+use crate::{machine, simulated};
 
 /// Spread of the length of answers when their median is given.
 const OUTPUT_SIGMA: f64 = 0.7;
@@ -28,6 +28,7 @@ pub(crate) fn sim(args: &SimArgs) -> Result<Exit, Error> {
         return Ok(crate::print(list_of_profiles()));
     }
     let config = config(args)?;
+    machine::raise_open_files();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).map_err(|error| {
         Error::io(format!("cannot listen on 127.0.0.1:{}: {error}", args.port))
             .with_hint("choose another --port, or 0 for a free one")

@@ -200,9 +200,7 @@ pub enum FailureKind {
 pub enum Phase {
     /// Name resolution, TCP and TLS.
     Connect,
-    /// Writing the request.
-    Upload,
-    /// The first byte of the answer.
+    /// Writing the request, and the first byte of the answer.
     FirstChunk,
     /// The next byte of the answer.
     BetweenChunks,
@@ -215,7 +213,7 @@ impl Phase {
     pub fn after_send(self) -> bool {
         match self {
             Phase::Connect => false,
-            Phase::Upload | Phase::FirstChunk | Phase::BetweenChunks | Phase::Total => true,
+            Phase::FirstChunk | Phase::BetweenChunks | Phase::Total => true,
         }
     }
 }
@@ -286,8 +284,7 @@ impl FailureKind {
     pub fn is_outage_sign(self) -> bool {
         match self {
             FailureKind::ServerError | FailureKind::Connect | FailureKind::Overloaded => true,
-            FailureKind::Timeout { phase } => phase != Phase::Upload,
-            FailureKind::Truncated => true,
+            FailureKind::Timeout { .. } | FailureKind::Truncated => true,
             FailureKind::RateLimited
             | FailureKind::QuotaExhausted
             | FailureKind::Malformed
@@ -311,7 +308,6 @@ impl FailureKind {
             FailureKind::Connect => "connect",
             FailureKind::Timeout { phase } => match phase {
                 Phase::Connect => "timeout_connect",
-                Phase::Upload => "timeout_upload",
                 Phase::FirstChunk => "timeout_first_chunk",
                 Phase::BetweenChunks => "timeout_between_chunks",
                 Phase::Total => "timeout_total",

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use check::CheckArgs;
-pub(crate) use run::{DurabilityArg, OrderArg, ProgressArg, ProviderArg, RunArgs};
+pub(crate) use run::{DurabilityArg, MOST_ATTEMPTS, OrderArg, ProgressArg, ProviderArg, RunArgs};
 pub(crate) use sim::{SimArgs, SimCommand};
 pub(crate) use values::{concurrency, duration, temperature};
 

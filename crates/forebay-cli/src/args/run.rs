@@ -8,6 +8,9 @@ use forebay::money::Usd;
 
 use super::values;
 
+/// Attempts per item that may be asked for: more are no patience but a hammer.
+pub(crate) const MOST_ATTEMPTS: u32 = 1_000;
+
 const INPUT: &str = "Input";
 const REQUEST: &str = "Request";
 const ENDPOINT: &str = "Endpoint";
@@ -141,7 +144,7 @@ pub(crate) struct RunArgs {
     pub(crate) dedup: bool,
 
     /// Attempts per item; refusals for rate do not count [default: 5]
-    #[arg(long, value_name = "N", help_heading = RETRY, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", help_heading = RETRY, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_ATTEMPTS)))]
     pub(crate) max_attempts: Option<u32>,
     /// Deadline of one attempt [default: 1800s]
     #[arg(long, value_name = "TIME", help_heading = RETRY, value_parser = values::duration, allow_hyphen_values = true)]

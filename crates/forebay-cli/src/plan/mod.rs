@@ -127,7 +127,7 @@ fn settings(
         retry: RetrySettings {
             max_attempts: args
                 .max_attempts
-                .or(run.max_attempts.map(std::num::NonZeroU32::get))
+                .or(run.max_attempts.map(|n| n.0))
                 .unwrap_or(retry.max_attempts),
             max_wait: seconds(args.max_wait, run.max_wait).unwrap_or(retry.max_wait),
             ..retry

@@ -15,6 +15,7 @@
 
 mod admission;
 mod attempt;
+mod clock;
 mod control;
 mod dispatcher;
 mod drain;
@@ -45,6 +46,7 @@ use crate::journal::Journal;
 use crate::price::ModelInfo;
 use crate::sink::Sink;
 use crate::transport::Transport;
+use clock::Clock;
 use dispatcher::Dispatcher;
 use output::Output;
 
@@ -106,7 +108,7 @@ pub async fn run(run: Run<'_>) -> Result<Summary, Error> {
 }
 
 async fn drive(run: Run<'_>) -> Result<Summary, Error> {
-    let started = Instant::now();
+    let mut clock = Clock::start();
     let Run {
         endpoint,
         transport,
@@ -124,10 +126,11 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
     let output = Output::new(journal, sink);
     let mut dispatcher = Dispatcher::new(settings, model, output, observer, stats);
     let mut attempts = FuturesUnordered::new();
-    let mut timer = Timer::new(started);
+    let mut timer = Timer::new(&clock);
     let mut ends = Vec::new();
+    let mut swept_at = Duration::ZERO;
     loop {
-        let now = started.elapsed();
+        let now = clock.now();
         dispatcher.output.journal.stamp();
         dispatcher.admit(now);
         if dispatcher.turn_ended(now).await {
@@ -138,12 +141,16 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
         if dispatcher.is_over() {
             break;
         }
-        timer.set(dispatcher.next_wake(now).min(now + HEARTBEAT));
+        timer.set(clock.instant(dispatcher.next_wake(now).min(now + HEARTBEAT)));
         poll_fn(|cx| {
+            // Before the attempts look at their deadlines.
+            if let Some(slept) = clock.look() {
+                transport.slept(slept);
+            }
             let mut ready = timer.poll(cx);
             ready |= dispatcher.poll_output(cx);
             while let Poll::Ready(Some(command)) = control.poll(cx) {
-                dispatcher.on_command(started.elapsed(), command);
+                dispatcher.on_command(clock.now(), command);
                 ready = true;
             }
             let mut chunks = 0;
@@ -168,7 +175,11 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
             }
         })
         .await;
-        let now = started.elapsed();
+        let now = clock.now();
+        if now >= swept_at + HEARTBEAT {
+            swept_at = now;
+            transport.sweep();
+        }
         // What has arrived is kept, even when the rest is given up in this very turn.
         for (place, end) in ends.drain(..) {
             dispatcher.on_end(now, place, end);
@@ -177,25 +188,22 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
             attempts = FuturesUnordered::new();
         }
     }
-    Ok(dispatcher.close(started.elapsed()).await)
+    Ok(dispatcher.close(clock.now()).await)
 }
 
 /// One timer for the whole run, moved as needed.
 struct Timer {
-    started: Instant,
     sleep: Pin<Box<Sleep>>,
 }
 
 impl Timer {
-    fn new(started: Instant) -> Timer {
+    fn new(clock: &Clock) -> Timer {
         Timer {
-            started,
-            sleep: Box::pin(tokio::time::sleep_until(started)),
+            sleep: Box::pin(tokio::time::sleep_until(clock.instant(Duration::ZERO))),
         }
     }
 
-    fn set(&mut self, at: Duration) {
-        let at = self.started + at;
+    fn set(&mut self, at: Instant) {
         if self.sleep.deadline() != at {
             self.sleep.as_mut().reset(at);
         }

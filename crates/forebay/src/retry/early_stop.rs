@@ -23,6 +23,8 @@ pub enum Verdict {
 #[derive(Debug, Default)]
 pub struct EarlyStop {
     any_success: bool,
+    /// A success in this session.
+    is_known_good: bool,
     auth_in_a_row: u32,
     not_found_in_a_row: u32,
     /// The failure that every item so far ended with, and how many did.
@@ -51,6 +53,7 @@ impl EarlyStop {
     /// Notes an item that succeeded; those set aside are then ordinary failures.
     pub fn success(&mut self) {
         self.any_success = true;
+        self.is_known_good = true;
         self.auth_in_a_row = 0;
         self.not_found_in_a_row = 0;
     }
@@ -69,7 +72,7 @@ impl EarlyStop {
                 (self.auth_in_a_row >= FATAL_IN_A_ROW).then_some(StopReason::Auth)
             }
             // A host that does not exist or proves to be another one is a typo, not an outage.
-            FailureKind::Connect if !self.any_success && is_misdirected(failure) => {
+            FailureKind::Connect if !self.is_known_good && is_misdirected(failure) => {
                 Some(StopReason::Outage)
             }
             _ => None,
@@ -241,12 +244,16 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_does_not_exist_stops_unless_something_succeeded() {
+    fn a_host_that_does_not_exist_stops_unless_something_succeeded_in_this_session() {
         let mut nowhere = Failure::new(FailureKind::Connect, "");
         nowhere.provider_code = Some("dns".into());
-        let stopped = EarlyStop::default().attempt_failed(&nowhere);
-        assert_eq!(stopped, Some(StopReason::Outage));
-        assert_eq!(EarlyStop::new(true).attempt_failed(&nowhere), None);
+        for earlier in [false, true] {
+            let mut stop = EarlyStop::new(earlier);
+            let stopped = stop.attempt_failed(&nowhere);
+            assert_eq!(stopped, Some(StopReason::Outage));
+            stop.success();
+            assert_eq!(stop.attempt_failed(&nowhere), None);
+        }
     }
 
     #[test]

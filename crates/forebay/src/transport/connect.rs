@@ -1,4 +1,4 @@
-//! Opening connections: name resolution, TCP, TLS.
+//! Opening connections: what kind, and TLS.
 
 use std::io;
 use std::pin::Pin;
@@ -9,19 +9,13 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
 use super::memory::MemoryConnector;
+use super::network::Way;
 use crate::endpoint::BaseUrl;
 use crate::error::Error;
 use crate::outcome::{Failure, FailureKind};
-
-/// How long one address of a name is tried before the next one: a route that leads nowhere must
-/// not use up the whole deadline.
-const PER_ADDRESS: Duration = Duration::from_secs(4);
-/// Distance of two tries while the machine has no free descriptors or ports.
-const EXHAUSTED_WAIT: Duration = Duration::from_millis(50);
 
 /// How connections come about.
 #[derive(Debug, Clone)]
@@ -60,62 +54,37 @@ pub fn tls_config(extra_roots_pem: Option<&[u8]>) -> Result<Arc<rustls::ClientCo
     Ok(Arc::new(config))
 }
 
+/// Why there is no connection.
+#[derive(Debug)]
+pub(super) struct Unconnected {
+    pub(super) failure: Failure,
+    /// The machine lacks descriptors or ports: waiting helps, for as long as this.
+    pub(super) wait: Option<Duration>,
+}
+
+impl From<Failure> for Unconnected {
+    fn from(failure: Failure) -> Unconnected {
+        Unconnected {
+            failure,
+            wait: None,
+        }
+    }
+}
+
 impl Connector {
-    pub(super) async fn connect(&self, origin: &BaseUrl) -> Result<Stream, Failure> {
+    pub(super) async fn connect(&self, origin: &BaseUrl, way: &Way) -> Result<Stream, Unconnected> {
         match self {
             Connector::Memory(memory) => Ok(Stream::Memory(memory.open())),
             Connector::Net(tls) => {
-                let tcp = open_tcp(origin).await?;
+                let tcp = way.open(origin).await?;
                 if origin.tls {
-                    open_tls(tls, origin, tcp).await
+                    Ok(open_tls(tls, origin, tcp).await?)
                 } else {
                     Ok(Stream::Tcp(tcp))
                 }
             }
         }
     }
-}
-
-async fn open_tcp(origin: &BaseUrl) -> Result<TcpStream, Failure> {
-    let (host, port) = (&*origin.host, origin.port);
-    loop {
-        let addresses = tokio::net::lookup_host((host, port))
-            .await
-            .map_err(|error| {
-                let why = format!("the host name {host} cannot be resolved: {error}");
-                coded(FailureKind::Connect, "dns", why)
-            })?;
-        let mut last = None;
-        for address in addresses {
-            let connected = timeout(PER_ADDRESS, TcpStream::connect(address)).await;
-            match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-                Ok(tcp) => {
-                    // Requests are small and whole; waiting for more to send only delays them.
-                    let _ = tcp.set_nodelay(true);
-                    return Ok(tcp);
-                }
-                Err(error) => last = Some(error),
-            }
-        }
-        match last {
-            // Without free descriptors or ports, waiting helps; the connect deadline ends it.
-            Some(error) if is_exhaustion(&error) => tokio::time::sleep(EXHAUSTED_WAIT).await,
-            Some(error) => return Err(cannot_connect(host, port, &error.to_string())),
-            None => return Err(cannot_connect(host, port, "the name has no address")),
-        }
-    }
-}
-
-fn cannot_connect(host: &str, port: u16, why: &str) -> Failure {
-    let message = format!("cannot connect to {host}:{port}: {why}");
-    Failure::new(FailureKind::Connect, message)
-}
-
-fn is_exhaustion(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::EMFILE | libc::ENFILE | libc::EADDRNOTAVAIL)
-    )
 }
 
 async fn open_tls(
@@ -126,7 +95,7 @@ async fn open_tls(
     let host = &origin.host;
     let name = ServerName::try_from(host.clone()).map_err(|_| {
         let why = format!("{host} is no name that a certificate can have");
-        coded(FailureKind::Connect, "certificate", why)
+        misfit(why)
     })?;
     tokio_rustls::TlsConnector::from(Arc::clone(config))
         .connect(name, tcp)
@@ -139,17 +108,18 @@ async fn open_tls(
             let why = format!("no TLS with {host}: {error}");
             match inner {
                 Some(rustls::Error::InvalidCertificate(_)) => {
-                    coded(FailureKind::Connect, "certificate", why)
+                    misfit(why)
                 }
                 _ => Failure::new(FailureKind::Connect, why),
             }
         })
 }
 
-fn coded(kind: FailureKind, code: &str, message: String) -> Failure {
+/// A certificate that does not fit.
+fn misfit(message: String) -> Failure {
     Failure {
-        provider_code: Some(code.to_owned()),
-        ..Failure::new(kind, message)
+        provider_code: Some("certificate".to_owned()),
+        ..Failure::new(FailureKind::Connect, message)
     }
 }
 

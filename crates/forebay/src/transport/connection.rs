@@ -19,7 +19,7 @@ use super::connect::Stream;
 use crate::outcome::{Failure, FailureKind};
 
 /// The largest answer body: far above the largest real one, far below memory.
-const MAX_BODY: usize = 64 << 20;
+pub(super) const MAX_BODY: usize = 64 << 20;
 /// The largest answer head.
 const MAX_HEAD: usize = 64 << 10;
 

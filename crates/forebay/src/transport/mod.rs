@@ -9,25 +9,33 @@
 //!                └► connect (deadline, bounded number under way)
 //! ```
 
+mod clock;
 mod connect;
 mod connection;
+mod encoding;
 mod memory;
+mod network;
 mod pool;
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderMap, HeaderValue};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep};
 
 pub use connect::{Connector, tls_config};
 pub use memory::MemoryConnector;
+pub use network::{Asked, Network};
 
 use crate::config::Timeouts;
 use crate::endpoint::BaseUrl;
 use crate::error::Error;
 use crate::outcome::{Failure, FailureKind, Phase};
-use connection::{Connection, Ended};
+use clock::ActiveClock;
+use connect::Unconnected;
+use connection::{Connection, Ended, MAX_BODY};
+use network::{System, Way};
 use pool::Pool;
 
 /// How often an exchange moves to another connection because a pooled one turned out closed
@@ -38,14 +46,19 @@ const NEVER_SENT_MOVES: u32 = 100;
 /// before the request came: a round trip to the other side of the world, and some more.
 const STALE_WITHIN: Duration = Duration::from_secs(1);
 
+/// Distance of two tries while the machine has no free descriptors or ports.
+const EXHAUSTED_WAIT: Duration = Duration::from_millis(50);
+
 /// One origin and the way to it.
 #[derive(Debug)]
 pub struct Transport {
     origin: BaseUrl,
     host: HeaderValue,
     connector: Connector,
+    way: Way,
     pool: Pool,
     timeouts: Timeouts,
+    clock: ActiveClock,
 }
 
 /// The part of requests that is always the same.
@@ -105,8 +118,30 @@ impl Transport {
             origin,
             host,
             connector,
+            way: Way::new(Arc::new(System)),
             timeouts,
+            clock: ActiveClock::default(),
         })
+    }
+
+    /// The same transport, which asks this for addresses and sockets instead of the operating
+    /// system.
+    #[must_use]
+    pub fn over(self, network: Arc<dyn Network>) -> Transport {
+        Transport {
+            way: Way::new(network),
+            ..self
+        }
+    }
+
+    /// Leaves a time out of all deadlines: the process was stopped, or the machine asleep.
+    pub fn slept(&self, time: Duration) {
+        self.clock.slept(time);
+    }
+
+    /// Closes connections that have idled for too long; another client may wait for their place.
+    pub fn sweep(&self) {
+        self.pool.sweep();
     }
 
     /// What all requests to a path have in common, made once.
@@ -130,7 +165,7 @@ impl Transport {
     /// # Cancel safety
     /// Dropping the future closes its connection; the provider may have received the request.
     pub async fn exchange(&self, call: &Call, body: &Bytes) -> Result<Answer, NoAnswer> {
-        let deadline = Instant::now() + self.timeouts.total;
+        let deadline = self.clock.now() + self.timeouts.total;
         let mut moves = 0;
         loop {
             let mut connection = self.connection(deadline).await?;
@@ -151,19 +186,36 @@ impl Transport {
         }
     }
 
+    /// A pooled connection, or a new one; waits while the machine has no room for one.
     async fn connection(&self, deadline: Instant) -> Result<Connection, NoAnswer> {
-        while let Some(mut connection) = self.pool.take() {
-            if connection.is_alive().await {
-                return Ok(connection);
+        let began = self.clock.now();
+        loop {
+            while let Some(mut connection) = self.pool.take() {
+                if connection.is_alive().await {
+                    return Ok(connection);
+                }
             }
+            let Unconnected { failure, wait } = match self.connect(deadline).await {
+                Ok(connection) => return Ok(connection),
+                Err(none) => none,
+            };
+            let now = self.clock.now();
+            let may_wait = wait.is_some_and(|wait| now - began < wait);
+            if !may_wait || now >= deadline {
+                return Err(no_answer(failure));
+            }
+            sleep(EXHAUSTED_WAIT).await;
         }
+    }
+
+    async fn connect(&self, deadline: Instant) -> Result<Connection, Unconnected> {
         // Waiting for a place is no fault of the server's and takes nothing off its deadline.
         let _place = self.pool.connect_place().await;
-        let end = deadline.min(Instant::now() + self.timeouts.connect);
-        match timeout_at(end, self.connector.connect(&self.origin)).await {
-            Ok(Ok(stream)) => Connection::new(stream).await.map_err(no_answer),
-            Ok(Err(failure)) => Err(no_answer(failure)),
-            Err(_) => Err(no_answer(timed_out(Phase::Connect, self.timeouts.connect))),
+        let end = deadline.min(self.clock.now() + self.timeouts.connect);
+        let connecting = self.connector.connect(&self.origin, &self.way);
+        match self.clock.timeout_at(end, connecting).await {
+            Ok(stream) => Ok(Connection::new(stream?).await?),
+            Err(_) => Err(timed_out(Phase::Connect, self.timeouts.connect).into()),
         }
     }
 
@@ -175,8 +227,9 @@ impl Transport {
     ) -> Result<Answer, Lost> {
         let reused = connection.is_reused();
         let sent = Instant::now();
-        let end = deadline.min(Instant::now() + self.timeouts.first_byte);
-        let response = match timeout_at(end, connection.send(request)).await {
+        let end = deadline.min(self.clock.now() + self.timeouts.first_byte);
+        let sending = connection.send(request);
+        let response = match self.clock.timeout_at(end, sending).await {
             Ok(Ok(response)) => response,
             Ok(Err(Ended::NeverSent)) => return Err(Lost::NeverSent),
             Ok(Err(Ended::Closed(why))) => {
@@ -197,8 +250,9 @@ impl Transport {
         let (head, mut incoming) = response.into_parts();
         let mut body = connection::Collected::default();
         loop {
-            let end = deadline.min(Instant::now() + self.timeouts.idle);
-            match timeout_at(end, connection.read(&mut incoming, &mut body)).await {
+            let end = deadline.min(self.clock.now() + self.timeouts.idle);
+            let reading = connection.read(&mut incoming, &mut body);
+            match self.clock.timeout_at(end, reading).await {
                 Ok(Ok(true)) => {}
                 Ok(Ok(false)) => break,
                 Ok(Err((kind, why))) => {
@@ -212,16 +266,22 @@ impl Transport {
             }
         }
         connection.settle().await;
+        let status = head.status.as_u16();
+        let body = encoding::unpack(&head.headers, body.into_bytes(), MAX_BODY);
         Ok(Answer {
-            status: head.status.as_u16(),
+            status,
+            body: body.map_err(|why| {
+                let mut failure = Failure::new(FailureKind::Malformed, why);
+                failure.status = Some(status);
+                Lost::NoAnswer(failure, false)
+            })?,
             headers: head.headers,
-            body: body.into_bytes(),
             arrived,
         })
     }
 
     fn late(&self, phase: Phase, limit: Duration, deadline: Instant) -> Lost {
-        let failure = if Instant::now() >= deadline {
+        let failure = if self.clock.now() >= deadline {
             timed_out(Phase::Total, self.timeouts.total)
         } else {
             timed_out(phase, limit)
@@ -246,7 +306,6 @@ fn no_answer(failure: Failure) -> NoAnswer {
 fn timed_out(phase: Phase, limit: Duration) -> Failure {
     let what = match phase {
         Phase::Connect => "no connection",
-        Phase::Upload => "the request was not written",
         Phase::FirstChunk => "no answer began",
         Phase::BetweenChunks => "the answer stalled",
         Phase::Total => "the attempt did not end",

@@ -51,6 +51,14 @@ impl Pool {
         }
     }
 
+    /// Drops the connections that have idled for too long.
+    pub(super) fn sweep(&self) {
+        let mut idle = self.lock();
+        // The one used last is the last.
+        let expired = idle.partition_point(|c| c.idle_since().elapsed() > self.max_idle);
+        idle.drain(..expired);
+    }
+
     /// A place among the connects under way.
     pub(super) async fn connect_place(&self) -> Option<SemaphorePermit<'_>> {
         // The semaphore is never closed.
