@@ -107,9 +107,7 @@ async fn open_tls(
                 .and_then(|e| e.downcast_ref::<rustls::Error>());
             let why = format!("no TLS with {host}: {error}");
             match inner {
-                Some(rustls::Error::InvalidCertificate(_)) => {
-                    misfit(why)
-                }
+                Some(rustls::Error::InvalidCertificate(_)) => misfit(why),
                 _ => Failure::new(FailureKind::Connect, why),
             }
         })

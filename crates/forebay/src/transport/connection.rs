@@ -4,7 +4,9 @@
 //! woken per request. An idle connection is driven by nobody and asked once before its next
 //! use whether it is still open.
 
+use std::error::Error as _;
 use std::future::{Future as _, poll_fn};
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -162,10 +164,7 @@ impl Connection {
                 }
                 Ok(true)
             }
-            Some(Err(error)) => Err((
-                FailureKind::Truncated,
-                format!("the answer was cut: {}", root_of(&error)),
-            )),
+            Some(Err(error)) => Err(why_cut(&error)),
         }
     }
 
@@ -200,6 +199,19 @@ fn why_ended(error: &hyper::Error) -> Ended {
         )
     } else {
         Ended::Closed(root_of(error))
+    }
+}
+
+/// A body that ends too soon, or one that breaks the rules of its chunks.
+fn why_cut(error: &hyper::Error) -> (FailureKind, String) {
+    let io = error.source().and_then(|e| e.downcast_ref::<io::Error>());
+    let why = root_of(error);
+    match io.map(io::Error::kind) {
+        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => (
+            FailureKind::Malformed,
+            format!("the answer is not HTTP: {why}"),
+        ),
+        _ => (FailureKind::Truncated, format!("the answer was cut: {why}")),
     }
 }
 

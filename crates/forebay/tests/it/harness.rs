@@ -12,7 +12,7 @@ use forebay::item::{Content, Item, Parameters, Request};
 use forebay::journal::{Durability, Journal, OpenOptionsForRun, Settings};
 use forebay::price::{ModelInfo, PriceTable};
 use forebay::sink::Collect;
-use forebay::transport::{Connector, MemoryConnector, Transport};
+use forebay::transport::{Connector, MemoryConnector, Network, Transport};
 use forebay_sim::{Action, Answers, Call, Config, Latency, Sim};
 use tempfile::TempDir;
 
@@ -33,6 +33,8 @@ pub(crate) struct Scenario {
     pub(crate) retry_failed: bool,
     /// What to tell the engine, and when.
     pub(crate) orders: Vec<(Duration, engine::Command)>,
+    /// What stands in for the operating system.
+    pub(crate) network: Option<Arc<dyn Network>>,
 }
 
 /// What came of a run.
@@ -85,6 +87,7 @@ impl Default for Scenario {
             journal: None,
             retry_failed: false,
             orders: Vec::new(),
+            network: None,
         }
     }
 }
@@ -146,8 +149,11 @@ impl Scenario {
 
     pub(crate) async fn run_at(self, endpoint: Endpoint, sim: Sim, connector: Connector) -> Ended {
         let over_sockets = matches!(connector, Connector::Net(_));
-        let transport =
+        let mut transport =
             Transport::new(endpoint.base_url.clone(), connector, self.settings.timeouts).unwrap();
+        if let Some(network) = &self.network {
+            transport = transport.over(Arc::clone(network));
+        }
         let received = sim.stats().received;
         let folder = TempDir::new().unwrap();
         let path = (self.journal.clone()).unwrap_or_else(|| folder.path().join("journal"));

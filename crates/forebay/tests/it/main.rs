@@ -15,6 +15,9 @@ mod faults;
 /// Event streams as answers to plain requests.
 mod streams;
 
+/// Faults of the transport, the network, the operating system and time.
+mod network;
+
 /// Runs that stop before their input ends, and those that survive an outage.
 mod stopping;
 

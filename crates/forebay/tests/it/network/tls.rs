@@ -1,0 +1,187 @@
+//! Certificates and handshakes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use forebay::event::StopReason;
+use forebay::transport::{Connector, tls_config};
+use forebay_sim::Sim;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
+use rustls::pki_types::PrivateKeyDer;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use super::names::{Resolver, Says};
+use super::sockets::quick;
+use crate::harness::{Ended, Scenario, fixed};
+
+const HOST: &str = "provider.example";
+
+/// A certificate authority that exists for one test.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new(name: &str) -> Authority {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        Authority(CertifiedIssuer::self_signed(params, key).unwrap())
+    }
+
+    /// The way of a client that trusts this authority too.
+    fn trusted(&self) -> Connector {
+        Connector::Net(tls_config(Some(self.0.pem().as_bytes())).unwrap())
+    }
+
+    /// A server with a certificate for this name.
+    fn acceptor(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> TlsAcceptor {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        change(&mut params);
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+            )
+            .unwrap();
+        TlsAcceptor::from(Arc::new(config))
+    }
+}
+
+/// What a server saw.
+#[derive(Debug, Default)]
+struct Seen {
+    connections: AtomicU32,
+    /// Handshakes that the client finished; a key is only sent after one.
+    handshakes: AtomicU32,
+}
+
+impl Seen {
+    fn connections(&self) -> u32 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    fn handshakes(&self) -> u32 {
+        self.handshakes.load(Ordering::Relaxed)
+    }
+}
+
+/// What is done with a connection instead of serving it: it is held or dropped.
+type Instead = fn(TcpStream) -> Option<TcpStream>;
+
+/// Runs against `https://provider.example`; the first connections are not served.
+async fn run(
+    mut scenario: Scenario,
+    (acceptor, connector): (TlsAcceptor, Connector),
+    (first, instead): (u32, Instead),
+) -> (Ended, Arc<Seen>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sim, seen) = (Sim::new(scenario.sim.clone()), Arc::new(Seen::default()));
+    let (server, noted) = (sim.clone(), Arc::clone(&seen));
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((tcp, _)) = listener.accept().await {
+            if noted.connections.fetch_add(1, Ordering::Relaxed) < first {
+                held.extend(instead(tcp));
+                continue;
+            }
+            let (acceptor, server, noted) = (acceptor.clone(), server.clone(), noted.clone());
+            tokio::spawn(async move {
+                // A client that goes away in the handshake is what some tests want.
+                if let Ok(tls) = acceptor.accept(tcp).await {
+                    noted.handshakes.fetch_add(1, Ordering::Relaxed);
+                    server.serve_connection(tls).await;
+                }
+            });
+        }
+    });
+    scenario.network = Some(Resolver::new(&[Says::Address(address)]));
+    let mut endpoint = scenario.endpoint();
+    endpoint.base_url.tls = true;
+    endpoint.base_url.host = HOST.into();
+    (scenario.run_at(endpoint, sim, connector).await, seen)
+}
+
+/// Not to be called: every connection is served.
+fn none(tcp: TcpStream) -> Option<TcpStream> {
+    Some(tcp)
+}
+
+/// Fault 3: stops before anything is sent, and says why, when a certificate does not fit.
+#[tokio::test]
+async fn a_certificate_that_does_not_fit_stops_at_once() {
+    let ours = Authority::new("ours");
+    let stranger = Authority::new("a stranger");
+    let expired = |params: &mut CertificateParams| {
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2020, 2, 1);
+    };
+    let cases = [
+        ("UnknownIssuer", stranger.acceptor(HOST, |_| {})),
+        ("not valid for name", ours.acceptor("other.example", |_| {})),
+        ("expired", ours.acceptor(HOST, expired)),
+    ];
+    for (why, acceptor) in cases {
+        let mut scenario = quick(10);
+        scenario.settings.concurrency = fixed(1);
+        let (ended, seen) = run(scenario, (acceptor, ours.trusted()), (0, none)).await;
+        assert_eq!(ended.summary.stopped, Some(StopReason::Outage), "{why}");
+        assert_eq!((ended.summary.pending, ended.summary.failed), (10, 0));
+        let example = ended.summary.stop_example.unwrap();
+        assert_eq!(example.provider_code.as_deref(), Some("certificate"));
+        assert!(example.message.contains(why), "{}", example.message);
+        assert!(example.message.contains(HOST), "{}", example.message);
+        assert_eq!((seen.connections(), seen.handshakes()), (1, 0), "{why}");
+    }
+}
+
+/// Fault 3: further certificate authorities are trusted when they are named.
+#[tokio::test]
+async fn a_named_authority_is_trusted() {
+    let authority = Authority::new("ours");
+    let acceptor = authority.acceptor(HOST, |_| {});
+    let (ended, seen) = run(quick(100), (acceptor, authority.trusted()), (0, none)).await;
+    assert_eq!((ended.summary.ok, ended.summary.failed), (100, 0));
+    assert!(ended.rows.iter().all(|row| row["attempts"] == 1));
+    assert!((1..=20).contains(&seen.handshakes()));
+}
+
+/// Fault 4: a handshake that stalls or is reset ends by the connect deadline and is tried again.
+#[tokio::test]
+async fn a_broken_handshake_is_tried_again() {
+    let stall: Instead = Some;
+    let reset: Instead = |tcp| {
+        tcp.set_zero_linger().unwrap();
+        None
+    };
+    let fin: Instead = |_| None;
+    for (kind, instead) in [
+        ("timeout_connect", stall),
+        ("connect", reset),
+        ("connect", fin),
+    ] {
+        let authority = Authority::new("ours");
+        let acceptor = authority.acceptor(HOST, |_| {});
+        let mut scenario = quick(10);
+        scenario.settings.concurrency = fixed(1);
+        scenario.settings.timeouts.connect = Duration::from_millis(300);
+        let (ended, seen) = run(scenario, (acceptor, authority.trusted()), (2, instead)).await;
+        assert_eq!((ended.summary.ok, ended.summary.failed), (10, 0), "{kind}");
+        let [(failed, 2)] = ended.summary.failed_attempts[..] else {
+            panic!("{:?}", ended.summary.failed_attempts)
+        };
+        assert_eq!(failed.label(), kind);
+        assert_eq!(ended.summary.maybe_billed, 0, "nothing was sent");
+        assert_eq!((seen.connections(), seen.handshakes()), (3, 1));
+    }
+}
