@@ -333,3 +333,19 @@ fn a_model_that_the_server_does_not_know_is_no_usage_error() {
         .ends(4);
     assert!(!folder.has("out.jsonl"));
 }
+
+#[test]
+fn a_configured_number_of_attempts_has_the_bounds_of_the_flag() {
+    for (attempts, code) in [("0", 2), ("1001", 2), ("1000", 0)] {
+        let folder = three();
+        folder.write(
+            "forebay.toml",
+            format!("[run]\nmax-attempts = {attempts}\n"),
+        );
+        let arguments = ["run", "in.txt", "-m", "sim/gpt-4o-mini", "-q"];
+        let ended = folder.forebay(&arguments).ends(code);
+        if code != 0 {
+            ended.says(&[&format!("forebay.toml:2:16: {attempts} is not in 1..=1000")]);
+        }
+    }
+}

@@ -42,6 +42,9 @@ mod resume;
 /// Signals, readers that go away, and the codes by which a run ends.
 mod stopping;
 
+/// What the machine allows, and what is done to a process.
+mod machine;
+
 /// Killed at any moment, no row is lost, doubled or paid for again.
 mod kill;
 

@@ -48,7 +48,19 @@ impl Simulator {
 
     /// One with these flags.
     pub(crate) fn start(flags: &[&str]) -> Simulator {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_forebay"))
+        Simulator::spawn(Command::new(env!("CARGO_BIN_EXE_forebay")), flags)
+    }
+
+    /// One with these flags that may open no more files than this.
+    pub(crate) fn with_open_files(n: u32, flags: &[&str]) -> Simulator {
+        let mut shell = Command::new("sh");
+        let line = format!("ulimit -n {n}; exec \"$0\" \"$@\"");
+        shell.args(["-c", &line, env!("CARGO_BIN_EXE_forebay")]);
+        Simulator::spawn(shell, flags)
+    }
+
+    fn spawn(mut command: Command, flags: &[&str]) -> Simulator {
+        let mut child = command
             .args([
                 "sim",
                 "--port",

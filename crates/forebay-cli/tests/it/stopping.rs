@@ -26,6 +26,8 @@ fn bounds(exit_code: i32) -> Bounds {
     }
 }
 
+/// Fault 49: a first signal finishes what is in flight, keeps it, and ends with the signal's code.
+/// Fault 51: takes a hang-up for a request to end in order.
 #[test]
 fn a_first_signal_finishes_what_is_in_flight() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 143)] {
@@ -56,6 +58,7 @@ fn a_first_signal_finishes_what_is_in_flight() {
     }
 }
 
+/// Fault 50: a second signal gives up what is in flight; what was finished is kept.
 #[test]
 fn a_second_signal_ends_at_once() {
     for order in ["input", "completed"] {
@@ -100,6 +103,7 @@ fn a_list_of_what_is_in_flight_does_not_end_the_run() {
     assert_eq!(sim.prompts().len(), 20);
 }
 
+/// Fault 47: stops sending and ends with code 141 when nobody reads standard output any more.
 #[test]
 fn a_reader_who_has_seen_enough_ends_the_run() {
     let folder = Folder::with("in.txt", items(500));
@@ -234,6 +238,7 @@ fn a_misbehaving_server_costs_retries_and_no_rows() {
     assert!(counts.values().any(|n| *n > 1));
 }
 
+/// Fault 1: ends soon, and says so by its exit code, when nobody listens at the base URL.
 #[test]
 fn a_server_that_is_not_there_stops_the_run_early() {
     // A port that was free a moment ago.

@@ -327,7 +327,7 @@ async fn connections_that_the_server_closed_are_noticed_or_retried_for_free() {
     assert_eq!(ended.summary.maybe_billed, 0);
 }
 
-/// Row 10: an answer that never begins ends by its deadline, and is not tried for ever.
+/// Fault 10: gives up an answer that does not begin by its deadline, and tries again twice at most.
 #[tokio::test(start_paused = true)]
 async fn a_stalled_answer_ends_by_its_deadline() {
     let mut scenario = Scenario {

@@ -318,22 +318,6 @@ async fn a_deleted_journal_stops_the_run() {
     assert!(ended.wall < Duration::from_secs(5), "{:?}", ended.wall);
 }
 
-/// Rows 2 and 3: a host that does not exist is a typo; nobody waits for it.
-#[tokio::test(start_paused = true)]
-async fn a_host_that_does_not_exist_stops_at_once() {
-    let scenario = many();
-    let mut endpoint = scenario.endpoint();
-    endpoint.base_url.host = "no-such-host.invalid".into();
-    let connector =
-        forebay::transport::Connector::Net(forebay::transport::tls_config(None).unwrap());
-    let sim = forebay_sim::Sim::new(scenario.sim.clone());
-    let ended = scenario.run_at(endpoint, sim, connector).await;
-    assert_eq!(ended.summary.stopped, Some(StopReason::Outage));
-    assert_eq!((ended.summary.failed, ended.summary.ok), (0, 0));
-    let example = ended.summary.stop_example.unwrap();
-    assert_eq!(example.provider_code.as_deref(), Some("dns"));
-}
-
 /// Answers that arrived are kept, even when the rest is given up in the same turn.
 #[tokio::test(start_paused = true)]
 async fn what_arrives_in_the_turn_of_an_abort_is_kept() {
