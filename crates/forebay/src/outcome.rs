@@ -177,7 +177,7 @@ pub enum FailureKind {
     },
     /// The connection ended before the answer was whole.
     Truncated,
-    /// An answer arrived whole but cannot be understood, or is empty.
+    /// What arrived is no HTTP, is too large, cannot be unpacked or understood, or is empty.
     Malformed,
     /// The provider rejects this request (400, 413, 422).
     BadRequest,

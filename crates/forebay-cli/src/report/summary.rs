@@ -128,7 +128,7 @@ pub(crate) fn stop_line(summary: &Summary) -> Option<String> {
 fn stop_hint(reason: &StopReason, example: Option<&Failure>) -> Option<String> {
     let code = example.and_then(|failure| failure.provider_code.as_deref());
     let hint = match reason {
-        StopReason::Outage if code == Some("dns") => {
+        StopReason::Outage if matches!(code, Some("dns" | "dns_unavailable")) => {
             "check the host of the base URL (--base-url) and the network"
         }
         StopReason::Outage if code == Some("certificate") => {

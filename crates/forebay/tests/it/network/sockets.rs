@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use forebay::endpoint::Endpoint;
+use forebay::engine::{Feed, feed_in_thread};
 use forebay::event::StopReason;
 use forebay::transport::{Asked, Connector, Network, tls_config};
 use forebay_sim::Sim;
@@ -229,4 +230,22 @@ async fn a_panic_is_one_rows_failure() {
             assert!(!row["error"].to_string().contains("belongs to the test"));
         }
     }
+}
+
+/// Fault 61: a panic in reading the input is a fault that ends the run, and never the input's end.
+#[test]
+fn a_panic_in_the_input_is_a_fault() {
+    let items = (0..10).map(|n| {
+        assert!(n < 3, "a panic that belongs to the test");
+        Err(forebay::error::Error::io("never read"))
+    });
+    let endpoint = quick(1).endpoint();
+    let items = items.skip(3);
+    let Feed::Channel(mut chunks) = feed_in_thread(items, endpoint).unwrap() else {
+        panic!("a thread hands over through a channel")
+    };
+    let last = std::iter::from_fn(|| chunks.blocking_recv())
+        .last()
+        .unwrap();
+    assert!(last.unwrap_err().to_string().contains("panic"));
 }
