@@ -36,6 +36,9 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(180);
 /// How long free ports are waited for: Linux keeps a closed connection's port for one minute.
 const PORTS_WAIT: Duration = Duration::from_secs(120);
 
+/// What the standard library puts before the resolver's own words.
+const LOOKUP_FAILED: &str = "failed to lookup address information: ";
+
 /// Something that the operating system is asked for.
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
 
@@ -151,7 +154,9 @@ fn unresolved(host: &str, error: &io::Error) -> Failure {
     } else {
         "dns_unavailable"
     };
-    let why = format!("the host name {host} cannot be resolved: {error}");
+    let words = error.to_string();
+    let words = words.trim_start_matches(LOOKUP_FAILED);
+    let why = format!("cannot resolve {host}: {words}");
     Failure {
         provider_code: Some(code.to_owned()),
         ..Failure::new(FailureKind::Connect, why)
@@ -204,8 +209,10 @@ mod tests {
     #[test]
     fn a_name_that_does_not_exist_is_told_from_a_resolver_that_fails() {
         let code = |text: &str| {
-            let text = format!("failed to lookup address information: {text}");
-            unresolved("h", &io::Error::other(text)).provider_code
+            let text = format!("{LOOKUP_FAILED}{text}");
+            let failure = unresolved("h.example", &io::Error::other(text));
+            assert!(!failure.message.contains("lookup"), "{}", failure.message);
+            failure.provider_code
         };
         assert_eq!(code("Name or service not known").as_deref(), Some("dns"));
         assert_eq!(code("Name does not resolve").as_deref(), Some("dns"));
@@ -216,6 +223,31 @@ mod tests {
         ] {
             assert_eq!(code(text).as_deref(), Some("dns_unavailable"), "{text}");
         }
+    }
+
+    /// Knows a name once and never says anything again.
+    #[derive(Debug, Default)]
+    struct Hanging(std::sync::atomic::AtomicBool);
+
+    impl Network for Hanging {
+        fn resolve<'a>(&'a self, _: &'a str, port: u16) -> Asked<'a, Vec<SocketAddr>> {
+            let again = self.0.swap(true, std::sync::atomic::Ordering::Relaxed);
+            Box::pin(async move {
+                if again {
+                    std::future::pending::<()>().await;
+                }
+                Ok(vec![SocketAddr::from(([192, 0, 2, 1], port))])
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_resolver_that_hangs_is_not_waited_for_when_addresses_are_known() {
+        let way = Way::new(Arc::new(Hanging::default()));
+        let first = way.addresses("h", 80).await.unwrap();
+        let began = tokio::time::Instant::now();
+        assert_eq!(way.addresses("h", 80).await.unwrap(), first);
+        assert!(began.elapsed() < SLOW_LOOKUP * 2);
     }
 
     #[test]

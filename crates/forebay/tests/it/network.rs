@@ -15,6 +15,9 @@ mod deadlines;
 /// Names that do not resolve.
 mod names;
 
+/// Servers that are old, odd, elsewhere or in a hurry.
+mod odd;
+
 /// What the operating system does for a connection, and does not.
 mod sockets;
 
