@@ -318,7 +318,6 @@ fn a_file_size_limit_is_told_and_nothing_is_lost() {
          --base-url http://127.0.0.1:{port}/v1"
     );
     // Without a key, a slow machine hears of the refusal before its files are full.
-
     let run = folder.shell(&line).env("OPENAI_API_KEY", "any-key");
     run.ends(3).says(&["cannot write"]);
     sim.run(&folder, &arguments).ends(0);
