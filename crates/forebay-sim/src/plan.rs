@@ -164,7 +164,7 @@ impl<'s> Planner<'_, 's> {
             && self.ticket.operation.is_metered()
             && let Err(refused) = self.admit()
         {
-            return refused;
+            return *refused;
         }
         let mut rng = self.shared.rng(self.ticket.seq);
         match self.shared.config.faults.draw(&mut rng) {
@@ -200,7 +200,7 @@ impl<'s> Planner<'_, 's> {
         })
     }
 
-    fn admit(&mut self) -> Result<(), Plan<'s>> {
+    fn admit(&mut self) -> Result<(), Box<Plan<'s>>> {
         let ask = &self.parsed.ask;
         let reserved = match self.ticket.operation.dialect() {
             Dialect::OpenAi => ask.input_tokens.saturating_add(ask.max_output.unwrap_or(0)),
@@ -221,7 +221,7 @@ impl<'s> Planner<'_, 's> {
         if let Order::Answer(answer) = &mut plan.order {
             answer.rate_headers = true;
         }
-        Err(plan)
+        Err(Box::new(plan))
     }
 
     fn complete(

@@ -31,7 +31,7 @@ where
                 let kind = ("content-type".to_owned(), page.content_type.to_owned());
                 Answer::new(200, Some(dialect), vec![kind])
             }
-            Err(NoPage::Error(error)) => self.page_error(dialect, error),
+            Err(NoPage::Error(error)) => self.page_error(dialect, *error),
             Err(NoPage::NotFound) => {
                 let error = self.no_page(head, dialect, 404);
                 self.page_error(dialect, error)
@@ -71,7 +71,7 @@ where
         };
         let required_key = self.shared.config.required_key.as_deref();
         if let Some(bad_key) = dialect.check_key(head, &self.input, required_key) {
-            return Err(NoPage::Error(bad_key));
+            return Err(bad_key.into());
         }
         let asked = Asked {
             resource,

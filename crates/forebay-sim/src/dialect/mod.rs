@@ -204,7 +204,7 @@ pub(crate) struct ApiError {
     /// How long to wait, where the body tells it (Gemini).
     pub(crate) retry_after: Option<Duration>,
     /// The quota that is used up, where the body tells it (Gemini).
-    pub(crate) quota: Option<Quota>,
+    pub(crate) quota: Option<Box<Quota>>,
 }
 
 /// A quota in an error's body.

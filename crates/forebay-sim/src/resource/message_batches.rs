@@ -31,7 +31,7 @@ pub(crate) struct MessageBatches {
 /// Answers a request for a message batch.
 pub(super) fn respond(shared: &Arc<Shared>, asked: Asked<'_>) -> Result<Page, NoPage> {
     if let Some(problem) = Dialect::bad_anthropic_version(asked.anthropic_version) {
-        return Err(NoPage::Error(problem));
+        return Err(problem.into());
     }
     let batches = &shared.message_batches;
     let reads = matches!(asked.method, Method::Get | Method::Head);
@@ -133,7 +133,7 @@ impl MessageBatches {
         let list = lock(&self.list);
         let found = list.iter().find(|batch| batch.id == id);
         found.cloned().ok_or_else(|| {
-            NoPage::Error(ApiError {
+            NoPage::from(ApiError {
                 message: format!("Message Batch {id} not found").into(),
                 ..ApiError::of(404)
             })
@@ -147,7 +147,7 @@ fn make_room(list: &mut Vec<Arc<Batch>>, requests: usize) -> Result<(), NoPage> 
         |list: &[Arc<Batch>]| -> usize { list.iter().map(|b| b.requests.len() + WEIGHT).sum() };
     while weight(list) + requests > MOST_KEPT {
         let Some(oldest) = list.iter().position(|batch| batch.has_ended()) else {
-            return Err(NoPage::Error(ApiError {
+            return Err(NoPage::from(ApiError {
                 message: "This request would exceed the number of batch requests that may be in \
                           the processing queue. Please try again later."
                     .into(),
@@ -166,7 +166,7 @@ fn json(value: &impl serde::Serialize) -> Page {
 }
 
 fn invalid(message: String) -> NoPage {
-    NoPage::Error(ApiError::invalid(message))
+    ApiError::invalid(message).into()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

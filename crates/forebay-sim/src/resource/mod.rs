@@ -58,7 +58,13 @@ pub(crate) enum NoPage {
     /// The path leads nowhere.
     NotFound,
     /// Anything else.
-    Error(ApiError),
+    Error(Box<ApiError>),
+}
+
+impl From<ApiError> for NoPage {
+    fn from(error: ApiError) -> NoPage {
+        NoPage::Error(Box::new(error))
+    }
 }
 
 /// Answers a request for a resource.

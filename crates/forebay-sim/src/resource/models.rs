@@ -29,14 +29,17 @@ pub(super) fn respond(
         }
         Some(name) => match models.iter().find(|model| *model == name) {
             Some(model) => asked.dialect.model(&mut body, model),
-            None => return Err(NoPage::Error(asked.dialect.no_model(name))),
+            None => return Err(asked.dialect.no_model(name).into()),
         },
     }
     Ok(Page::json(body))
 }
 
 /// Which models a page shows, and where the next begins.
-fn range(asked: Asked<'_>, models: &[String]) -> Result<(Range<usize>, Option<usize>), ApiError> {
+fn range(
+    asked: Asked<'_>,
+    models: &[String],
+) -> Result<(Range<usize>, Option<usize>), Box<ApiError>> {
     match asked.dialect {
         Dialect::OpenAi => Ok((0..models.len(), None)),
         Dialect::Anthropic => {

@@ -2,6 +2,7 @@
 //!
 //! Owns which entries a page shows. Never knows what a list holds.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::dialect::ApiError;
@@ -10,20 +11,18 @@ use crate::http::param;
 /// Which entries of a list a page shows, and whether there are more in its direction.
 ///
 /// The page is after `after_id`, before `before_id`, or the first; `limit` long, from 1 to 1000.
-pub(super) fn page(query: &str, ids: &[&str]) -> Result<(Range<usize>, bool), ApiError> {
+pub(super) fn page(query: &str, ids: &[&str]) -> Result<(Range<usize>, bool), Box<ApiError>> {
     let limit = match param(query, "limit") {
         None => 20,
         Some(limit) => limit
             .parse()
             .ok()
             .filter(|limit| (1..=1000).contains(limit))
-            .ok_or_else(|| {
-                ApiError::invalid("limit: Input should be a number between 1 and 1000")
-            })?,
+            .ok_or_else(|| invalid("limit: Input should be a number between 1 and 1000"))?,
     };
     let place = |name: &str, id: &str| {
         let place = ids.iter().position(|known| *known == id);
-        place.ok_or_else(|| ApiError::invalid(format!("{name}: '{id}' is not in the list")))
+        place.ok_or_else(|| invalid(format!("{name}: '{id}' is not in the list")))
     };
     if let Some(id) = param(query, "before_id") {
         let end = place("before_id", &id)?;
@@ -36,6 +35,10 @@ pub(super) fn page(query: &str, ids: &[&str]) -> Result<(Range<usize>, bool), Ap
     };
     let end = (start + limit).min(ids.len());
     Ok((start..end, end < ids.len()))
+}
+
+fn invalid(message: impl Into<Cow<'static, str>>) -> Box<ApiError> {
+    Box::new(ApiError::invalid(message))
 }
 
 #[cfg(test)]

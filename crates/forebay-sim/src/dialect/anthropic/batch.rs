@@ -2,6 +2,7 @@
 //!
 //! Owns what this dialect rejects of a batch, and its fields. Never works one off.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -36,19 +37,19 @@ struct Row {
 }
 
 /// Reads the body that makes a batch. What is wrong with a message is told in its result.
-pub(crate) fn read_batch(body: &[u8]) -> Result<Vec<BatchRequest>, ApiError> {
+pub(crate) fn read_batch(body: &[u8]) -> Result<Vec<BatchRequest>, Box<ApiError>> {
     let create: Create = serde_json::from_slice(body)
-        .map_err(|error| ApiError::invalid(format!("Invalid request body: {error}")))?;
+        .map_err(|error| invalid(format!("Invalid request body: {error}")))?;
     let Some(rows) = create.requests else {
-        return Err(ApiError::invalid("requests: Field required"));
+        return Err(invalid("requests: Field required"));
     };
     if rows.is_empty() {
-        return Err(ApiError::invalid(
+        return Err(invalid(
             "requests: List should have at least 1 item after validation, not 0",
         ));
     }
     if rows.len() > MOST_REQUESTS {
-        return Err(ApiError::invalid(format!(
+        return Err(invalid(format!(
             "requests: List should have at most {MOST_REQUESTS} items after validation, not {}",
             rows.len()
         )));
@@ -56,9 +57,7 @@ pub(crate) fn read_batch(body: &[u8]) -> Result<Vec<BatchRequest>, ApiError> {
     let mut requests = Vec::with_capacity(rows.len());
     let mut ids = HashSet::with_capacity(rows.len());
     for (at, row) in rows.into_iter().enumerate() {
-        let field = |name: &str, problem: &str| {
-            ApiError::invalid(format!("requests.{at}.{name}: {problem}"))
-        };
+        let field = |name: &str, problem: &str| invalid(format!("requests.{at}.{name}: {problem}"));
         let (Some(custom_id), Some(params)) = (row.custom_id, row.params) else {
             return Err(field("custom_id, params", "Field required"));
         };
@@ -73,6 +72,10 @@ pub(crate) fn read_batch(body: &[u8]) -> Result<Vec<BatchRequest>, ApiError> {
         requests.push(BatchRequest { custom_id, params });
     }
     Ok(requests)
+}
+
+fn invalid(message: impl Into<Cow<'static, str>>) -> Box<ApiError> {
+    Box::new(ApiError::invalid(message))
 }
 
 fn is_custom_id(id: &str) -> bool {

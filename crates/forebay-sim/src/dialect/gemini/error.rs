@@ -66,12 +66,12 @@ pub(in crate::dialect) fn refusal(
     ApiError {
         message: message.into(),
         retry_after: told,
-        quota: Some(Quota {
+        quota: Some(Box::new(Quota {
             metric,
             id,
             limit,
             model: model.to_owned(),
-        }),
+        })),
         ..ApiError::of(429)
     }
 }
