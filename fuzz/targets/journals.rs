@@ -105,7 +105,9 @@ fn check_open(bytes: &[u8]) {
         retry_failed: true,
         durability: Durability::Process,
     };
-    if Journal::open(options).is_ok() {
+    let opened = Journal::open(options);
+    // An empty file becomes a new journal, which begins with a record of its own.
+    if opened.is_ok() && !bytes.is_empty() {
         let mut file = File::open(&path).expect("a journal");
         let left = file.seek(std::io::SeekFrom::End(0)).expect("a length") as usize;
         let kept = std::fs::read(&path).expect("a journal");

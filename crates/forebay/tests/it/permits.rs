@@ -48,7 +48,6 @@ struct Policy {
 fn any_end(rng: &mut fastrand::Rng) -> Option<FailureKind> {
     let phases = [
         Phase::Connect,
-        Phase::Upload,
         Phase::FirstChunk,
         Phase::BetweenChunks,
         Phase::Total,
