@@ -45,7 +45,7 @@ pub mod check;
 mod config;
 mod connection;
 mod dialect;
-mod faults;
+pub mod faults;
 mod http;
 mod latency;
 mod limits;
@@ -69,6 +69,6 @@ pub use config::{
 pub use dialect::{Dialect, Operation};
 pub use log::{DropReason, Event, LogRecord};
 pub use profile::{BadProfile, Profile};
-pub use script::{Action, Call, Oddity, Script, Shape};
+pub use script::{Action, Call, Endless, Oddity, Script, Shape, Spoil};
 pub use sim::Sim;
 pub use stats::Stats;

@@ -77,6 +77,12 @@ pub struct LogRecord {
     /// Why the answer was dropped; only dropped ones have a reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<DropReason>,
+    /// The fault that strikes the request, by its name in the catalogue or its status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+    /// Whether no client may take the answer for a good one, whatever its status.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub spoiled: bool,
     /// The last user message, in request records when prompts are logged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,

@@ -17,11 +17,11 @@ use crate::answer::{Text, answer, capped, stopped, structured};
 use crate::batching::{Engine, Finish, Prompt, Refused, Sequence};
 use crate::config::OutageKind;
 use crate::dialect::{ApiError, Completion, Dialect, End, Parsed, StreamForm};
-use crate::faults::Fault;
+use crate::faults::Drawn;
 use crate::latency::Timing;
 use crate::limits::Charge;
 use crate::pace::Pace;
-use crate::script::{Action, Oddity, Shape};
+use crate::script::{Action, Endless, Oddity, Shape, Spoil};
 use crate::sim::Shared;
 use crate::ticket::Ticket;
 
@@ -44,6 +44,8 @@ pub(crate) enum Order<'s> {
     Raw(Vec<u8>),
     /// Reset the connection.
     Reset,
+    /// Write for as long as the client reads.
+    Endless(Endless),
     /// Wait until the client hangs up.
     Stall,
 }
@@ -60,6 +62,7 @@ pub(crate) struct Answer {
     pub(crate) shape: Shape,
     /// Whether to close the connection without saying so.
     pub(crate) close: bool,
+    pub(crate) spoil: Option<Spoil>,
 }
 
 /// An answer that the back end is at work on.
@@ -94,7 +97,24 @@ impl<'s> Planner<'_, 's> {
         match action {
             Action::Answer => self.normal(None, None),
             Action::AnswerText(text) => self.normal(Some(text), None),
-            Action::Odd(oddity) => self.normal(None, Some(oddity)),
+            Action::Odd(oddity) => {
+                self.ticket.spoil(oddity.spoils());
+                self.normal(None, Some(oddity))
+            }
+            Action::Spoilt(spoil) => self.spoilt(spoil),
+            Action::Endless(endless) => {
+                self.ticket.spoil(true);
+                now_do(Order::Endless(endless))
+            }
+            Action::Named {
+                fault,
+                spoils,
+                then,
+            } => {
+                self.ticket.struck(&fault);
+                self.ticket.spoil(spoils);
+                self.plan(*then)
+            }
             Action::CutAfter(bytes) => self.shaped(Shape {
                 cut_after: Some(bytes),
                 ..Shape::default()
@@ -148,6 +168,28 @@ impl<'s> Planner<'_, 's> {
         plan
     }
 
+    fn spoilt(&mut self, spoil: Spoil) -> Plan<'s> {
+        self.ticket.spoil(spoil.spoils());
+        let mut plan = self.normal(None, None);
+        if let Order::Generate(generation) = &mut plan.order {
+            match spoil {
+                Spoil::Streamed(false) => generation.stream = None,
+                Spoil::Streamed(true) => {
+                    generation.stream.get_or_insert(StreamForm {
+                        usage: true,
+                        sse: true,
+                    });
+                }
+                Spoil::RateHeaders(headers) => {
+                    generation.answer.rate_headers = false;
+                    generation.answer.headers.extend(headers);
+                }
+                spoil => generation.answer.spoil = Some(spoil),
+            }
+        }
+        plan
+    }
+
     /// The way of a request no script interferes with.
     fn normal(&mut self, text: Option<String>, oddity: Option<Oddity>) -> Plan<'s> {
         if let Some(bad_key) = self.bad_key.take() {
@@ -167,24 +209,34 @@ impl<'s> Planner<'_, 's> {
             return *refused;
         }
         let mut rng = self.shared.rng(self.ticket.seq);
-        match self.shared.config.faults.draw(&mut rng) {
+        let drawn = match self.ticket.body {
+            Some((key, seen)) => {
+                let mut luck = self.shared.luck(key, seen, 0);
+                self.shared.config.faults.draw(&mut luck)
+            }
+            None => None,
+        };
+        if let Some(drawn) = &drawn {
+            self.ticket.struck(&drawn.name());
+        }
+        match drawn {
             None => self.complete(text, oddity, &mut rng),
-            Some(Fault::Cut(fraction)) => {
+            Some(Drawn::Cut(fraction)) => {
                 let mut plan = self.complete(text, oddity, &mut rng);
                 if let Order::Generate(generation) = &mut plan.order {
                     generation.cut_at = Some(fraction);
                 }
                 plan
             }
-            Some(Fault::Status(status)) => {
+            Some(Drawn::Status(status)) => {
                 self.ticket.fail();
                 self.error(ApiError::of(status))
             }
-            Some(Fault::Reset) => {
+            Some(Drawn::Reset) => {
                 self.ticket.fail();
                 now_do(Order::Reset)
             }
-            Some(Fault::Stall) => now_do(Order::Stall),
+            Some(Drawn::Stall) => now_do(Order::Stall),
         }
     }
 
@@ -362,6 +414,12 @@ impl<'s> Planner<'_, 's> {
 impl Generation<'_> {
     /// Whether it is streamed; an error in place of an answer never is.
     pub(crate) fn streams(&self) -> bool {
+        let spoil = self.answer.spoil.as_ref();
+        self.is_stream() && !spoil.is_some_and(Spoil::alters_body)
+    }
+
+    /// Whether its body is that of a stream.
+    pub(crate) fn is_stream(&self) -> bool {
         self.stream.is_some() && !matches!(self.completion.oddity, Some(Oddity::ErrorInside(_)))
     }
 }
@@ -372,7 +430,7 @@ impl Order<'_> {
         match self {
             Order::Answer(answer) => Some(answer),
             Order::Generate(generation) => Some(&mut generation.answer),
-            Order::Raw(_) | Order::Reset | Order::Stall => None,
+            Order::Raw(_) | Order::Reset | Order::Endless(_) | Order::Stall => None,
         }
     }
 }
@@ -390,6 +448,7 @@ impl Answer {
             rate_headers: false,
             shape: Shape::default(),
             close: false,
+            spoil: None,
         }
     }
 
@@ -398,7 +457,11 @@ impl Answer {
         let told = |(name, value): &(String, String)| {
             name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close")
         };
-        self.close || self.shape.cut_after.is_some() || self.headers.iter().any(told)
+        let spoil = self.spoil.as_ref();
+        self.close
+            || self.shape.cut_after.is_some()
+            || spoil.is_some_and(Spoil::closes)
+            || self.headers.iter().any(told)
     }
 
     /// Whether the script gave a header of this name.

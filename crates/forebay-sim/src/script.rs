@@ -34,6 +34,14 @@ pub struct Call<'a> {
     pub connection: u64,
     /// Counts the requests on this connection, from 1.
     pub nth_on_connection: u64,
+    /// The body's XXH3-128 hash: what the log calls its key.
+    pub key: u128,
+    /// Numbers the different bodies, from 1, in the order in which they first came.
+    pub row: u64,
+    /// Whether a stream was asked for.
+    pub streamed: bool,
+    /// The simulator's wall clock, since the Unix epoch.
+    pub wall: Duration,
 }
 
 /// What a script orders for one request.
@@ -84,8 +92,21 @@ pub enum Action {
     CloseAfterAnswer,
     /// Writes these bytes as they are, then closes.
     Raw(Vec<u8>),
+    /// Answers normally, but the answer is spoilt on its way out.
+    Spoilt(Spoil),
+    /// Answers with status 200 and never comes to an end, or only after a GiB.
+    Endless(Endless),
     /// Waits, then does something else.
     DelayThen(Duration, Box<Action>),
+    /// Does something under a fault's name, which the log then tells.
+    Named {
+        /// The fault's name.
+        fault: Cow<'static, str>,
+        /// Whether no client may take the answer for a good one, whatever its status.
+        spoils: bool,
+        /// What is done.
+        then: Box<Action>,
+    },
 }
 
 /// What is wrong with an answer that is a correct HTTP answer with status 200.
@@ -124,6 +145,58 @@ pub enum Oddity {
     CommentsOnly(Duration),
     /// Streamed: comments at this distance while nothing else comes.
     Comments(Duration),
+    /// Streamed: comments at this distance for so long before all else.
+    CommentsFirst(Duration, Duration),
+}
+
+/// What spoils a correct answer on its way out of the server.
+///
+/// A body that is spoilt is that of a streamed answer if a stream was asked for; it is then
+/// written in one piece once the last token exists.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Spoil {
+    /// The head names this content type.
+    ContentType(String),
+    /// This body takes the place of the answer's.
+    Body {
+        /// What the head calls it.
+        content_type: String,
+        /// Its bytes.
+        bytes: Vec<u8>,
+    },
+    /// The body ends after this share of its bytes, and its length says so too.
+    Truncated(f64),
+    /// The body is compressed, unasked, and this share of the compressed bytes is sent.
+    Gzip(f64),
+    /// The body is so many spaces, compressed to about a thousandth.
+    GzipBomb(u64),
+    /// `content-length` is off by so many bytes; the connection closes after too long a one.
+    Length(i64),
+    /// The second chunk's size is no number.
+    BadChunk,
+    /// The head tells no length; the body ends with the connection.
+    ToClose,
+    /// The answer is one of HTTP/1.0 and ends with the connection.
+    Http10,
+    /// The status line has no words after the status.
+    NoReason,
+    /// These bytes come before the head, such as those of a 103.
+    Before(Vec<u8>),
+    /// These headers come in place of the dialect's rate headers.
+    RateHeaders(Vec<(String, String)>),
+    /// The answer is streamed, or is not, whatever was asked for.
+    Streamed(bool),
+}
+
+/// What never ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endless {
+    /// The body: one JSON string in chunks.
+    Body,
+    /// The headers.
+    Headers,
+    /// A line of a stream of server-sent events.
+    Line,
 }
 
 /// What the network makes of an answer's bytes, head included.
@@ -137,8 +210,96 @@ pub struct Shape {
     pub reset: bool,
     /// Writes nothing more after so many bytes and waits until the client hangs up.
     pub stall_after: Option<usize>,
+    /// Closes after this share of the body, or of a streamed answer's tokens; 0 is after the head.
+    pub cut_body: Option<f64>,
+    /// The same, but writes nothing more and waits until the client hangs up.
+    pub stall_body: Option<f64>,
+    /// Stalls after so many frames of a streamed answer.
+    pub stall_after_frames: Option<u64>,
     /// Writes so many bytes at a time, at this distance.
     pub drip: Option<(usize, Duration)>,
+    /// Drips no longer than for so many bytes; the rest comes at once.
+    pub drip_first: Option<usize>,
+}
+
+impl Oddity {
+    /// Whether no client may take the answer for a good one.
+    pub(crate) fn spoils(&self) -> bool {
+        match self {
+            Oddity::NoChoices
+            | Oddity::NullContent
+            | Oddity::EmptyText
+            | Oddity::Filtered
+            | Oddity::Refused
+            | Oddity::ErrorInside(_)
+            | Oddity::NoFinish
+            | Oddity::ErrorAfter { .. }
+            | Oddity::CommentsOnly(_) => true,
+            Oddity::NoUsage
+            | Oddity::OtherModel(_)
+            | Oddity::Length
+            | Oddity::NoTerminator
+            | Oddity::Comments(_)
+            | Oddity::CommentsFirst(..) => false,
+        }
+    }
+}
+
+impl Spoil {
+    /// Whether no client may take the answer for a good one.
+    pub(crate) fn spoils(&self) -> bool {
+        match self {
+            Spoil::Body { .. }
+            | Spoil::Truncated(_)
+            | Spoil::GzipBomb(_)
+            | Spoil::Length(_)
+            | Spoil::BadChunk => true,
+            Spoil::Gzip(share) => *share < 1.0,
+            Spoil::ContentType(_)
+            | Spoil::ToClose
+            | Spoil::Http10
+            | Spoil::NoReason
+            | Spoil::Before(_)
+            | Spoil::RateHeaders(_)
+            | Spoil::Streamed(_) => false,
+        }
+    }
+
+    /// Whether the connection ends with the answer.
+    pub(crate) fn closes(&self) -> bool {
+        match self {
+            Spoil::BadChunk | Spoil::ToClose | Spoil::Http10 => true,
+            Spoil::Length(by) => *by > 0,
+            Spoil::ContentType(_)
+            | Spoil::Body { .. }
+            | Spoil::Truncated(_)
+            | Spoil::Gzip(_)
+            | Spoil::GzipBomb(_)
+            | Spoil::NoReason
+            | Spoil::Before(_)
+            | Spoil::RateHeaders(_)
+            | Spoil::Streamed(_) => false,
+        }
+    }
+
+    /// Whether it alters the body, so that the body has to be whole first.
+    pub(crate) fn alters_body(&self) -> bool {
+        match self {
+            Spoil::Body { .. }
+            | Spoil::Truncated(_)
+            | Spoil::Gzip(_)
+            | Spoil::GzipBomb(_)
+            | Spoil::Length(_)
+            | Spoil::BadChunk => true,
+            Spoil::ContentType(_)
+            | Spoil::ToClose
+            | Spoil::Http10
+            | Spoil::NoReason
+            | Spoil::Before(_)
+            | Spoil::RateHeaders(_)
+            | Spoil::Streamed(_) => false,
+        }
+    }
 }
 
 impl Action {
@@ -150,6 +311,15 @@ impl Action {
             code: None,
             message: String::new(),
             headers: Vec::new(),
+        }
+    }
+
+    /// Does it under a fault's name.
+    pub(crate) fn named(self, fault: impl Into<Cow<'static, str>>, spoils: bool) -> Action {
+        Action::Named {
+            fault: fault.into(),
+            spoils,
+            then: Box::new(self),
         }
     }
 

@@ -12,8 +12,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::batching::Engine;
-use crate::config::Config;
+use crate::config::{Config, Faults};
 use crate::connection::Connection;
+use crate::faults::{Strikes, is_fault_model};
 use crate::limits::Limiter;
 use crate::log::{Log, LogRecord};
 use crate::resource::MessageBatches;
@@ -132,6 +133,7 @@ pub(crate) struct Shared {
     pub(crate) seen: Seen,
     /// The back end, where it batches.
     pub(crate) engine: Option<Engine>,
+    pub(crate) strikes: Strikes,
     pub(crate) log: Log,
     pub(crate) message_batches: MessageBatches,
     started: Instant,
@@ -145,6 +147,7 @@ impl Shared {
             counters: Counters::default(),
             seen: Seen::default(),
             engine: config.batching.clone().map(Engine::new),
+            strikes: Strikes::of(&config.rules),
             log: Log::new(&config),
             message_batches: MessageBatches::default(),
             started: Instant::now(),
@@ -165,6 +168,28 @@ impl Shared {
     /// A number for ids, different in each simulator with another seed.
     pub(crate) fn id(&self, number: u64) -> u64 {
         self.config.seed.rotate_right(16) ^ number
+    }
+
+    /// A generator of its own for each time a body is received and each purpose, so that the same
+    /// rows are struck whatever the order in which they arrive.
+    pub(crate) fn luck(&self, key: u128, seen: u32, purpose: u64) -> fastrand::Rng {
+        // Odd multipliers of SplitMix64 and its golden ratio spread small numbers over all seeds.
+        let seed = self.config.seed
+            ^ key as u64
+            ^ (key >> 64) as u64
+            ^ u64::from(seen).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            ^ purpose.wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        fastrand::Rng::with_seed(seed)
+    }
+
+    /// Whether anybody asks for the key of a body with this model.
+    pub(crate) fn needs_key(&self, model: &str) -> bool {
+        let config = &self.config;
+        config.script.is_some()
+            || self.log.is_on()
+            || !config.rules.is_empty()
+            || config.faults != Faults::default()
+            || is_fault_model(model)
     }
 
     /// A generator of its own for each request, so that the order of tasks changes nothing.

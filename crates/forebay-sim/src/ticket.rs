@@ -22,6 +22,12 @@ pub(crate) struct Ticket<'s> {
     /// Whether it holds a place in flight.
     admitted: bool,
     output_tokens: u64,
+    /// The body's key and how often it was received, if anybody asked.
+    pub(crate) body: Option<(u128, u32)>,
+    /// The fault that strikes it.
+    fault: Option<String>,
+    /// Whether no client may take its answer for a good one.
+    spoiled: bool,
     /// The request's record, if there is a log.
     record: Option<LogRecord>,
     over: bool,
@@ -38,16 +44,29 @@ impl<'s> Ticket<'s> {
             charge: None,
             admitted: false,
             output_tokens: 0,
+            body: None,
+            fault: None,
+            spoiled: false,
             record: None,
             over: false,
         }
     }
 
-    /// Logs the request, if there is a log.
-    pub(crate) fn log(&mut self, connection: u64, ask: &Ask<'_>, key: u128, seen: u32) {
-        if !self.shared.log.is_on() {
+    /// Notes the fault that strikes it; the first one stays.
+    pub(crate) fn struck(&mut self, fault: &str) {
+        self.fault.get_or_insert_with(|| fault.to_owned());
+    }
+
+    /// Notes that no client may take its answer for a good one.
+    pub(crate) fn spoil(&mut self, spoils: bool) {
+        self.spoiled |= spoils;
+    }
+
+    /// Logs the request, if there is a log, once it is known what strikes it.
+    pub(crate) fn log(&mut self, connection: u64, ask: &Ask<'_>) {
+        let Some((key, seen)) = self.body.filter(|_| self.shared.log.is_on()) else {
             return;
-        }
+        };
         let record = LogRecord {
             event: Event::Request,
             seq: self.seq,
@@ -62,6 +81,8 @@ impl<'s> Ticket<'s> {
             input_tokens: ask.input_tokens,
             output_tokens: 0,
             reason: None,
+            fault: self.fault.take(),
+            spoiled: self.spoiled,
             prompt: None,
         };
         self.record = Some(record.clone());

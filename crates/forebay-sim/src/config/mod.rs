@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::batching::Batching;
+use crate::faults::Rules;
 use crate::script::Script;
 
 pub use limits::{Limits, Ramp, RateHeaders, RetryAfter};
@@ -48,6 +49,8 @@ pub struct Config {
     pub tenant: Option<Tenant>,
     /// Faults drawn by probability. Default: none.
     pub faults: Faults,
+    /// Rules by which faults strike, asked after the script. Default: none.
+    pub rules: Rules,
     /// Decides each request by code; asked before anything else is. Default `None`.
     pub script: Option<Script>,
     /// The only accepted key. Default `None`: any nonempty key passes.
@@ -76,6 +79,7 @@ impl Default for Config {
             outages: Vec::new(),
             tenant: None,
             faults: Faults::default(),
+            rules: Rules::default(),
             script: None,
             required_key: None,
             models: vec!["sim-small".to_owned(), "sim-large".to_owned()],
@@ -101,6 +105,7 @@ impl fmt::Debug for Config {
             .field("outages", &self.outages)
             .field("tenant", &self.tenant)
             .field("faults", &self.faults)
+            .field("rules", &self.rules)
             .field("script", &self.script.is_some())
             .field("required_key", &self.required_key.is_some())
             .field("models", &self.models)

@@ -2,7 +2,9 @@
 //!
 //! Owns the connection and its buffers. Never decides what an answer says; `plan` does.
 
+mod endless;
 mod page;
+mod spoil;
 mod stream;
 mod wire;
 
@@ -13,7 +15,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::dialect::{ApiError, Around, Dialect, Operation};
+use crate::dialect::{ApiError, Around, Dialect, Frames, Operation, Step};
+use crate::faults::decide;
 use crate::http::{Input, Method, Output, ReadError, Request};
 use crate::log::DropReason;
 use crate::plan::{Answer, Generation, Order, Plan, Planner};
@@ -114,6 +117,7 @@ where
                 ticket.dropped(DropReason::Reset);
                 Flow::Reset
             }
+            Order::Endless(endless) => self.endless(ticket, endless).await,
             Order::Stall => {
                 self.input.hang_up(&mut self.io).await;
                 ticket.dropped(DropReason::Stalled);
@@ -140,14 +144,15 @@ where
         };
         let parsed = ticket.operation.parse(around, body);
         let mut action = Action::Answer;
-        if config.script.is_some() || self.shared.log.is_on() {
+        if self.shared.needs_key(&parsed.ask.model) {
             let key = xxh3_128(body);
-            let seen = self.shared.seen.count(key);
-            ticket.log(self.id, &parsed.ask, key, seen);
-            if let Some(script) = &config.script {
-                action = script(&Call {
+            let sighting = self.shared.seen.count(key);
+            ticket.body = Some((key, sighting.seen));
+            action = decide(
+                self.shared,
+                &Call {
                     seq: ticket.seq,
-                    seen,
+                    seen: sighting.seen,
                     prompt: &parsed.ask.prompt,
                     model: &parsed.ask.model,
                     since_start: ticket.received,
@@ -155,8 +160,12 @@ where
                     operation: ticket.operation,
                     connection: self.id,
                     nth_on_connection: self.requests,
-                });
-            }
+                    key,
+                    row: sighting.row,
+                    streamed: parsed.ask.stream.is_some(),
+                    wall: self.shared.wall(ticket.received),
+                },
+            );
         }
         let required_key = config.required_key.as_deref();
         let dialect = ticket.operation.dialect();
@@ -169,7 +178,9 @@ where
             metered: true,
             body: &mut self.body,
         };
-        planner.plan(action)
+        let plan = planner.plan(action);
+        ticket.log(self.id, &parsed.ask);
+        plan
     }
 
     /// Waits; `None` if the client hangs up first.
@@ -201,14 +212,27 @@ where
             stream,
         } = generation;
         completion.cached_tokens = pace.cached_tokens();
-        match completion.oddity {
-            Some(Oddity::ErrorInside(status)) => {
+        match (&completion.oddity, stream) {
+            (Some(Oddity::ErrorInside(status)), _) => {
                 let dialect = ticket.operation.dialect();
-                let error = ApiError::of(status);
+                let error = ApiError::of(*status);
                 dialect.error_in(stream, &mut self.body, &error, completion.id);
+            }
+            (_, Some(form)) => {
+                let mut frames = Frames::default();
+                for step in [Step::Open, Step::Text(&completion.text), Step::Close] {
+                    ticket
+                        .operation
+                        .frames(&mut frames, &completion, form, step);
+                }
+                self.body = frames.take().0;
+                let kind = stream::content_type(form, answer.dialect);
+                let kind = ("content-type".to_owned(), kind.to_owned());
+                answer.headers.push(kind);
             }
             _ => ticket.operation.completion(&mut self.body, &completion),
         }
+        spoil::spoil(&mut answer, &mut self.body);
         if let Some(share) = cut_at {
             // The head is about as long as the body of a short answer; both can be cut.
             let len = self.body.len() + HEAD_ESTIMATE;
@@ -239,9 +263,11 @@ where
             took: now.saturating_sub(ticket.received),
         };
         self.build(&answer, stamp, request.head.keep_alive);
-        let sent = Wire::new(&mut self.io, &answer.shape)
-            .send(self.output.bytes())
-            .await;
+        let bytes = self.output.bytes();
+        let shape = answer
+            .shape
+            .of_whole(bytes.len() - self.body.len(), bytes.len());
+        let sent = Wire::new(&mut self.io, &shape).send(bytes).await;
         if let Err(reason) = sent {
             return self.halt(reason, ticket, &answer.shape).await;
         }
@@ -267,7 +293,7 @@ where
     /// Builds an answer's bytes around the body.
     fn build(&mut self, answer: &Answer, stamp: Stamp, keep_alive: bool) {
         let wall = self.shared.wall(stamp.now);
-        let output = self.output.start(answer.status, wall);
+        let output = spoil::start(&mut self.output, answer, wall);
         if !answer.has("content-type") {
             let kind = match answer.dialect {
                 Some(Dialect::Gemini) => "application/json; charset=UTF-8",
@@ -275,7 +301,11 @@ where
             };
             output.header_text("content-type", kind);
         }
-        if !answer.has("content-length") && !answer.has("transfer-encoding") {
+        let ends_with_connection = spoil::ends_with_connection(answer);
+        if !answer.has("content-length")
+            && !answer.has("transfer-encoding")
+            && !ends_with_connection
+        {
             output.header("content-length", self.body.len());
         }
         if let Some(dialect) = answer.dialect {
@@ -285,7 +315,7 @@ where
                 dialect.rate_headers(output, &levels, self.shared.limiter.headers, wall);
             }
         }
-        if !keep_alive {
+        if !keep_alive || ends_with_connection {
             output.header_text("connection", "close");
         }
         for (name, value) in &answer.headers {

@@ -5,14 +5,15 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 use super::wire::Wire;
-use super::{Connection, Flow, Stamp};
+use super::{Connection, Flow, Stamp, spoil};
 use crate::dialect::{ApiError, Dialect, Frames, Step, StreamForm};
 use crate::http::{Input, Request};
 use crate::log::DropReason;
-use crate::plan::Generation;
-use crate::script::Oddity;
+use crate::plan::{Answer, Generation};
+use crate::script::{Oddity, Spoil};
 use crate::ticket::Ticket;
 
 /// The comment that servers send while nothing else comes.
@@ -34,7 +35,7 @@ where
     ) -> Flow {
         let silent = !matches!(
             generation.completion.oddity,
-            Some(Oddity::Comments(_) | Oddity::CommentsOnly(_))
+            Some(Oddity::Comments(_) | Oddity::CommentsOnly(_) | Oddity::CommentsFirst(..))
         );
         if silent && self.until(generation.pace.reach(0)).await.is_none() {
             ticket.dropped(DropReason::ClientGone);
@@ -47,7 +48,7 @@ where
             took: now.saturating_sub(ticket.received),
         };
         self.build_head(&generation, stamp, request);
-        let chunked = request.head.is_1_1;
+        let chunked = is_chunked(&generation.answer, request);
         let mut streamed = Streamed {
             operation: ticket.operation,
             input: &mut self.input,
@@ -56,16 +57,18 @@ where
             frames: Frames::default(),
         };
         let mut ended = streamed.wire.send(self.output.bytes()).await;
+        let halt = generation.answer.shape.body_halt();
+        if let Some((0.0, reason)) = halt {
+            ended = ended.and(Err(reason));
+        }
         if ended.is_ok() {
             let chunk = self.shared.config.chunk_tokens.max(1);
             let parts = Parts {
                 completion: &mut generation.completion,
                 pace: &mut generation.pace,
-                form: generation.stream.unwrap_or(StreamForm {
-                    usage: true,
-                    sse: true,
-                }),
+                form: generation.stream.unwrap_or(SSE),
                 cut_at: generation.cut_at,
+                halt,
                 chunk,
             };
             ended = streamed.run(parts).await;
@@ -103,18 +106,16 @@ where
     fn build_head(&mut self, generation: &Generation<'s>, stamp: Stamp, request: &Request) {
         let answer = &generation.answer;
         let wall = self.shared.wall(stamp.now);
-        let output = self.output.start(answer.status, wall);
-        let sse = generation.stream.is_none_or(|form| form.sse);
-        output.header_text(
-            "content-type",
-            match (sse, answer.dialect) {
-                (false, _) => "application/json; charset=UTF-8",
-                (true, Some(Dialect::Gemini)) => "text/event-stream",
-                (true, _) => "text/event-stream; charset=utf-8",
-            },
-        );
+        let output = spoil::start(&mut self.output, answer, wall);
+        let form = generation.stream.unwrap_or(SSE);
+        let kind = match &answer.spoil {
+            Some(Spoil::ContentType(kind)) => kind,
+            _ => content_type(form, answer.dialect),
+        };
+        output.header_text("content-type", kind);
         output.header_text("cache-control", "no-cache");
-        match request.head.is_1_1 {
+        let chunked = is_chunked(answer, request);
+        match chunked {
             true => output.header_text("transfer-encoding", "chunked"),
             false => output.header_text("connection", "close"),
         };
@@ -125,7 +126,7 @@ where
                 dialect.rate_headers(output, &levels, self.shared.limiter.headers, wall);
             }
         }
-        if request.head.is_1_1 && !request.head.keep_alive {
+        if chunked && !request.head.keep_alive {
             output.header_text("connection", "close");
         }
         for (name, value) in &answer.headers {
@@ -135,6 +136,26 @@ where
     }
 }
 
+/// The form of a stream that nobody asked for.
+const SSE: StreamForm = StreamForm {
+    usage: true,
+    sse: true,
+};
+
+/// What the head calls a stream.
+pub(super) fn content_type(form: StreamForm, dialect: Option<Dialect>) -> &'static str {
+    match (form.sse, dialect) {
+        (false, _) => "application/json; charset=UTF-8",
+        (true, Some(Dialect::Gemini)) => "text/event-stream",
+        (true, _) => "text/event-stream; charset=utf-8",
+    }
+}
+
+/// Whether a stream comes in chunks; else it ends with the connection.
+fn is_chunked(answer: &Answer, request: &Request) -> bool {
+    request.head.is_1_1 && !spoil::ends_with_connection(answer)
+}
+
 /// What is streamed, and when.
 struct Parts<'g, 's> {
     completion: &'g mut crate::dialect::Completion<'s>,
@@ -142,6 +163,8 @@ struct Parts<'g, 's> {
     form: StreamForm,
     /// Where a fault cuts it, as a share of its tokens.
     cut_at: Option<f64>,
+    /// Where its shape ends it, as a share of its tokens.
+    halt: Option<(f64, DropReason)>,
     /// Tokens of each frame.
     chunk: u64,
 }
@@ -162,13 +185,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Streamed<'_, IO> {
             pace,
             form,
             cut_at,
+            halt,
             chunk,
         } = parts;
         self.begin(completion.oddity.as_ref(), pace).await?;
         completion.cached_tokens = pace.cached_tokens();
         self.step(completion, form, Step::Open).await?;
         let text = std::mem::take(&mut completion.text);
-        let cut_tokens = cut_at.map(|share| (share * completion.output_tokens as f64) as u64);
+        let tokens_of = |share: f64| (share * completion.output_tokens as f64) as u64;
+        let cut_tokens = cut_at.map(tokens_of);
+        let halt = halt.map(|(share, reason)| (tokens_of(share), reason));
         let error = match completion.oddity {
             Some(Oddity::ErrorAfter { tokens, status }) => Some((tokens, status)),
             _ => None,
@@ -178,6 +204,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Streamed<'_, IO> {
         while !rest.is_empty() {
             if cut_tokens.is_some_and(|at| tokens >= at) {
                 return self.tear(form, rest.as_bytes()).await;
+            }
+            if let Some((at, reason)) = halt
+                && tokens >= at
+            {
+                return Err(reason);
             }
             if let Some((at, status)) = error
                 && tokens >= at
@@ -210,16 +241,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Streamed<'_, IO> {
         oddity: Option<&Oddity>,
         pace: &mut crate::pace::Pace,
     ) -> Result<(), DropReason> {
-        let (every, for_ever): (Duration, bool) = match oddity {
-            Some(Oddity::Comments(every)) => (*every, false),
-            Some(Oddity::CommentsOnly(every)) => (*every, true),
+        let (every, until): (Duration, Option<Duration>) = match oddity {
+            Some(Oddity::Comments(every)) => (*every, Some(Duration::ZERO)),
+            Some(Oddity::CommentsFirst(every, first)) => (*every, Some(*first)),
+            Some(Oddity::CommentsOnly(every)) => (*every, None),
             _ => return Ok(()),
         };
+        let begun = Instant::now();
         loop {
             let first = async {
-                match for_ever {
-                    true => std::future::pending().await,
-                    false => pace.reach(0).await,
+                match until {
+                    None => std::future::pending().await,
+                    Some(until) => {
+                        tokio::time::sleep_until(begun + until).await;
+                        pace.reach(0).await;
+                    }
                 }
             };
             let came = tokio::select! {

@@ -53,6 +53,9 @@ impl<'c, IO: AsyncWrite + Unpin> Wire<'c, IO> {
         if self.shape.cut_after_frames == Some(self.frames) {
             return Err(DropReason::Cut);
         }
+        if self.shape.stall_after_frames == Some(self.frames) {
+            return Err(DropReason::Stalled);
+        }
         self.frames += 1;
         if !chunked {
             return self.send(frame).await;
@@ -65,16 +68,40 @@ impl<'c, IO: AsyncWrite + Unpin> Wire<'c, IO> {
 
     async fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let Some((size, every)) = self.shape.drip else {
-            self.io.write_all(bytes).await?;
-            return self.io.flush().await;
+            return self.flush(bytes).await;
         };
-        for piece in bytes.chunks(size.max(1)) {
-            if self.sent > 0 || !std::ptr::eq(piece.as_ptr(), bytes.as_ptr()) {
+        let first = self.shape.drip_first.unwrap_or(usize::MAX);
+        let (dripped, rest) = bytes.split_at(bytes.len().min(first.saturating_sub(self.sent)));
+        for (n, piece) in dripped.chunks(size.max(1)).enumerate() {
+            if self.sent > 0 || n > 0 {
                 tokio::time::sleep(every).await;
             }
-            self.io.write_all(piece).await?;
-            self.io.flush().await?;
+            self.flush(piece).await?;
         }
-        Ok(())
+        self.flush(rest).await
+    }
+
+    async fn flush(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.io.write_all(bytes).await?;
+        self.io.flush().await
+    }
+}
+
+impl Shape {
+    /// Where in the body it ends an answer, as a share, and how.
+    pub(super) fn body_halt(&self) -> Option<(f64, DropReason)> {
+        let cut = self.cut_body.map(|share| (share, DropReason::Cut));
+        let stall = self.stall_body.map(|share| (share, DropReason::Stalled));
+        cut.or(stall)
+    }
+
+    /// The shape of an answer whose lengths are known: shares of its body as bytes.
+    pub(super) fn of_whole(&self, head: usize, whole: usize) -> Shape {
+        let at = |share: f64| head + (share * (whole - head) as f64) as usize;
+        Shape {
+            cut_after: self.cut_after.or(self.cut_body.map(at)),
+            stall_after: self.stall_after.or(self.stall_body.map(at)),
+            ..self.clone()
+        }
     }
 }

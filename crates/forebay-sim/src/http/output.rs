@@ -23,6 +23,18 @@ impl Output {
             "HTTP/1.1 {status} {}\r\n",
             reason_phrase(status)
         ));
+        self.date(wall)
+    }
+
+    /// Starts an answer with bytes of any kind.
+    pub(crate) fn start_with(&mut self, bytes: &[u8]) -> &mut Self {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(bytes);
+        self
+    }
+
+    /// Adds the date.
+    pub(crate) fn date(&mut self, wall: Duration) -> &mut Self {
         if self.date_s != wall.as_secs() || self.date.is_empty() {
             self.date_s = wall.as_secs();
             let second = SystemTime::UNIX_EPOCH + Duration::from_secs(self.date_s);
@@ -66,7 +78,15 @@ impl Output {
 /// The words beside a status: RFC 9110, and what providers use beyond it.
 pub(crate) fn reason_phrase(status: u16) -> &'static str {
     match status {
+        100 => "Continue",
+        102 => "Processing",
+        103 => "Early Hints",
         200 => "OK",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
         401 => "Unauthorized",
         402 => "Payment Required",

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::batching::Batching;
 use crate::config::{Answers, Config, Faults, Latency, Limits, Outage, OutputLength, Step, Tenant};
+use crate::faults::Rules;
 
 /// A back end that is described in words and numbers.
 #[derive(Clone, Debug)]
@@ -35,6 +36,7 @@ struct Form {
     outages: Vec<Outage>,
     tenant: Option<Tenant>,
     faults: Faults,
+    rules: Rules,
 }
 
 impl Default for Form {
@@ -53,6 +55,7 @@ impl Default for Form {
             outages: config.outages,
             tenant: config.tenant,
             faults: config.faults,
+            rules: config.rules,
         }
     }
 }
@@ -166,6 +169,7 @@ impl Form {
             outages: self.outages,
             tenant: self.tenant,
             faults: self.faults,
+            rules: self.rules,
             ..Config::default()
         }
     }

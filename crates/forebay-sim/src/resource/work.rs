@@ -8,8 +8,9 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::dialect::{ApiError, Around, Operation};
+use crate::faults::decide;
 use crate::plan::{Order, Planner};
-use crate::script::{Action, Call, Oddity};
+use crate::script::{Call, Oddity};
 use crate::sim::Shared;
 use crate::ticket::Ticket;
 
@@ -32,11 +33,11 @@ pub(super) async fn work(
     let mut ticket = Ticket::open(shared, operation);
     let parsed = operation.parse(around, body);
     let key = xxh3_128(body);
-    let seen = shared.seen.count(key);
-    ticket.log(NO_CONNECTION, &parsed.ask, key, seen);
+    let sighting = shared.seen.count(key);
+    ticket.body = Some((key, sighting.seen));
     let call = Call {
         seq: ticket.seq,
-        seen,
+        seen: sighting.seen,
         prompt: &parsed.ask.prompt,
         model: &parsed.ask.model,
         since_start: ticket.received,
@@ -44,9 +45,12 @@ pub(super) async fn work(
         operation,
         connection: NO_CONNECTION,
         nth_on_connection: 0,
+        key,
+        row: sighting.row,
+        streamed: false,
+        wall: shared.wall(ticket.received),
     };
-    let script = shared.config.script.as_ref();
-    let action = script.map_or(Action::Answer, |script| script(&call));
+    let action = decide(shared, &call);
     let mut planner = Planner {
         shared,
         ticket: &mut ticket,
@@ -56,6 +60,7 @@ pub(super) async fn work(
         body: &mut answer,
     };
     let plan = planner.plan(action);
+    ticket.log(NO_CONNECTION, &parsed.ask);
     tokio::time::sleep(plan.delay).await;
     match plan.order {
         Order::Answer(head) => {
@@ -79,7 +84,7 @@ pub(super) async fn work(
             ticket.answered(told);
             Some((told, answer))
         }
-        Order::Raw(_) | Order::Reset => None,
+        Order::Raw(_) | Order::Reset | Order::Endless(_) => None,
         Order::Stall => std::future::pending().await,
     }
 }

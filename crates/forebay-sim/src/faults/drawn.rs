@@ -6,7 +6,7 @@ use crate::config::Faults;
 
 /// A fault that struck.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Fault {
+pub(crate) enum Drawn {
     /// The connection is reset before the answer.
     Reset,
     /// The answer never comes.
@@ -17,9 +17,21 @@ pub(crate) enum Fault {
     Status(u16),
 }
 
+impl Drawn {
+    /// Its name in the log: that of the catalogue, or its status.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Drawn::Reset => "reset".to_owned(),
+            Drawn::Stall => "stall".to_owned(),
+            Drawn::Cut(_) => "cut".to_owned(),
+            Drawn::Status(status) => status.to_string(),
+        }
+    }
+}
+
 impl Faults {
     /// Draws a fault, or none.
-    pub(crate) fn draw(&self, rng: &mut fastrand::Rng) -> Option<Fault> {
+    pub(crate) fn draw(&self, rng: &mut fastrand::Rng) -> Option<Drawn> {
         let mut point = rng.f64();
         let mut strikes = |probability: f64| {
             let hit = point < probability;
@@ -27,16 +39,16 @@ impl Faults {
             hit
         };
         if strikes(self.reset) {
-            return Some(Fault::Reset);
+            return Some(Drawn::Reset);
         }
         if strikes(self.stall) {
-            return Some(Fault::Stall);
+            return Some(Drawn::Stall);
         }
         if strikes(self.cut) {
-            return Some(Fault::Cut(rng.f64()));
+            return Some(Drawn::Cut(rng.f64()));
         }
         let struck = self.error_rate.iter().find(|(_, rate)| strikes(*rate))?;
-        Some(Fault::Status(struck.0))
+        Some(Drawn::Status(struck.0))
     }
 }
 
@@ -54,9 +66,9 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(7);
         let drawn: Vec<_> = (0..10_000).map(|_| faults.draw(&mut rng)).collect();
         let share = |fault| drawn.iter().filter(|d| **d == fault).count() as f64 / 10_000.0;
-        assert!((share(Some(Fault::Status(500))) - 0.2).abs() < 0.02);
-        assert!((share(Some(Fault::Status(529))) - 0.1).abs() < 0.02);
-        assert!((share(Some(Fault::Reset)) - 0.05).abs() < 0.01);
+        assert!((share(Some(Drawn::Status(500))) - 0.2).abs() < 0.02);
+        assert!((share(Some(Drawn::Status(529))) - 0.1).abs() < 0.02);
+        assert!((share(Some(Drawn::Reset)) - 0.05).abs() < 0.01);
         assert!((share(None) - 0.65).abs() < 0.02);
     }
 
