@@ -53,6 +53,7 @@ mod log;
 mod pace;
 mod plan;
 mod profile;
+pub mod proxy;
 mod resource;
 mod route;
 mod script;

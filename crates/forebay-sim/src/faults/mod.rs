@@ -31,6 +31,7 @@ mod choice;
 mod drawn;
 mod entry;
 mod fault;
+mod file;
 mod nth;
 mod rules;
 mod table;
@@ -39,6 +40,7 @@ pub(crate) use choice::{Strikes, decide, is_fault_model};
 pub(crate) use drawn::Drawn;
 pub use entry::FaultEntry;
 pub use fault::{Fault, UnknownFault};
+pub use file::BadRules;
 pub use nth::{Nth, Probability, Seconds};
 pub use rules::{HeaderLines, Reply, Rule, Rules, Shaping};
 

@@ -3,7 +3,7 @@
 //! Owns their fields, what makes one hold, and what it orders. Never draws.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -210,21 +210,6 @@ impl Rules {
     /// Whether nothing ever strikes.
     pub fn is_empty(&self) -> bool {
         self.faults.is_empty() && self.rule.is_empty()
-    }
-
-    /// Reads the files that rules name, relative to a folder.
-    ///
-    /// # Errors
-    ///
-    /// The first file that cannot be read, with its name.
-    pub fn read_files(&mut self, folder: &Path) -> Result<(), (PathBuf, std::io::Error)> {
-        for rule in &mut self.rule {
-            if let Some(file) = &rule.raw_file {
-                let path = folder.join(file);
-                rule.raw_bytes = std::fs::read(&path).map_err(|error| (path, error))?;
-            }
-        }
-        Ok(())
     }
 }
 
