@@ -31,7 +31,8 @@ messages at http://127.0.0.1:PORT. The answers are made up.
 Example:
   forebay sim --port 8787 --rpm 600 --error 500=0.02 --log sim.log &
   OPENAI_API_KEY=x forebay run tickets.txt -m gpt-4o-mini \\
-      --base-url http://127.0.0.1:8787/v1 -o out.jsonl";
+      --base-url http://127.0.0.1:8787/v1 -o out.jsonl
+  forebay run tickets.txt -m sim/fault-503:1 -o out.jsonl";
 
 /// After the flags of `sim check`.
 pub(crate) const CHECK_AFTER: &str = "\
@@ -48,3 +49,12 @@ Example:
       --base-url http://127.0.0.1:8787/v1 -o out.jsonl --keep-journal
   OPENAI_API_KEY=my-key forebay sim check --log sim.log --results out.jsonl \\
       --max-in-flight 20 --exit-code $? --secret-env OPENAI_API_KEY";
+
+/// After the flags of `sim proxy`.
+pub(crate) const PROXY_AFTER: &str = "\
+Example:
+  forebay sim --port 8787 &
+  forebay sim proxy --to 127.0.0.1:8787 --latency 200ms --jitter 50ms \\
+      --reset-after 4096 --toxicity 0.05 &
+  OPENAI_API_KEY=x forebay run tickets.txt -m gpt-4o-mini \\
+      --base-url http://127.0.0.1:8788/v1 -o out.jsonl";

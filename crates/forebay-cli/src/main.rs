@@ -6,10 +6,12 @@ mod config_file;
 mod dry_run;
 mod env_vars;
 mod exit_code;
+mod fault_list;
 mod help;
 mod machine;
 mod plan;
 mod prices;
+mod proxy;
 mod report;
 mod run;
 mod sim;
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
                 let printed = print(text);
                 if printed == Exit::Ok { exit } else { printed }
             }),
+            Some(SimCommand::Proxy(args)) => proxy::run(args),
             None => sim::sim(args),
         },
     };

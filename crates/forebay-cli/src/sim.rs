@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay::error::Error;
+use forebay_sim::faults::Rules;
 use forebay_sim::{Answers, Config, Latency, OutputLength, Profile, RateHeaders, RetryAfter};
 
 use crate::args::SimArgs;
@@ -22,10 +23,13 @@ const DEFAULT_SIGMA: f64 = 0.4;
 /// Serves until a signal ends it.
 ///
 /// # Errors
-/// When the profile cannot be read, or the port or the log cannot be opened.
+/// When the profile or the script cannot be read, or the port or the log cannot be opened.
 pub(crate) fn sim(args: &SimArgs) -> Result<Exit, Error> {
     if args.list_profiles {
         return Ok(crate::print(list_of_profiles()));
+    }
+    if args.list_faults {
+        return Ok(crate::print(crate::fault_list::list(args.json)));
     }
     let config = config(args)?;
     machine::raise_open_files();
@@ -82,6 +86,7 @@ fn config(args: &SimArgs) -> Result<Config, Error> {
     faults.reset = args.reset.unwrap_or(faults.reset);
     faults.cut = args.cut.unwrap_or(faults.cut);
     faults.stall = args.stall.unwrap_or(faults.stall);
+    set_rules(&mut config.rules, args)?;
     Ok(config)
 }
 
@@ -106,6 +111,20 @@ fn list_of_profiles() -> String {
     Profile::all()
         .map(|Profile { name, about, .. }| format!("{name:widest$}  {about}\n"))
         .collect()
+}
+
+/// The script's rules come before those of the profile, the flags' faults take the place of both.
+fn set_rules(rules: &mut Rules, args: &SimArgs) -> Result<(), Error> {
+    if let Some(script) = &args.script {
+        let script = Rules::read(script).map_err(|bad| {
+            Error::config(format!("the script {bad}"))
+                .with_hint("see docs/reference/sim-faults.md; `--list-faults` names the faults")
+        })?;
+        rules.rule.splice(0..0, script.rule);
+        rules.faults.extend(script.faults);
+    }
+    rules.faults.extend(args.faults.iter().cloned());
+    Ok(())
 }
 
 fn set_latency(config: &mut Config, args: &SimArgs) -> Result<(), Error> {

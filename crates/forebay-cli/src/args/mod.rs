@@ -1,6 +1,7 @@
 //! The command line as typed; nothing is looked up or resolved here.
 
 mod check;
+mod proxy;
 mod run;
 mod sim;
 mod values;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use check::CheckArgs;
+pub(crate) use proxy::{DirectionArg, ProxyArgs};
 pub(crate) use run::{DurabilityArg, MOST_ATTEMPTS, OrderArg, ProgressArg, ProviderArg, RunArgs};
 pub(crate) use sim::{SimArgs, SimCommand};
 pub(crate) use values::{concurrency, duration, temperature};

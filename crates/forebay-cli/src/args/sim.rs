@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use forebay_sim::faults::{Fault, Probability};
 
 use super::check::CheckArgs;
+use super::proxy::ProxyArgs;
 use super::values;
 
 const BACK_END: &str = "Back end";
@@ -17,6 +19,8 @@ const FAULTS: &str = "Faults";
 pub(crate) enum SimCommand {
     /// Judge a run by the simulator's log, its results and its journal
     Check(Box<CheckArgs>),
+    /// Stand between a client and a server and make the network bad
+    Proxy(Box<ProxyArgs>),
 }
 
 #[derive(Debug, Args)]
@@ -104,4 +108,17 @@ pub(crate) struct SimArgs {
     /// Probability that no answer ever comes
     #[arg(long, value_name = "P", help_heading = FAULTS, value_parser = values::probability)]
     pub(crate) stall: Option<f64>,
+    /// Strike with a fault of the catalogue by probability, such as
+    /// 429-retry-after-ms=0.05; repeatable
+    #[arg(long = "fault", value_name = "NAME=P", help_heading = FAULTS, value_parser = values::fault_rate)]
+    pub(crate) faults: Vec<(Fault, Probability)>,
+    /// Strike by the rules in a TOML file
+    #[arg(long, value_name = "FILE", help_heading = FAULTS)]
+    pub(crate) script: Option<PathBuf>,
+    /// List the catalogue of faults, and end
+    #[arg(long, help_heading = FAULTS)]
+    pub(crate) list_faults: bool,
+    /// List as JSON
+    #[arg(long, requires = "list_faults", help_heading = FAULTS)]
+    pub(crate) json: bool,
 }

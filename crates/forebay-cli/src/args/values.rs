@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use forebay::money::Usd;
+use forebay_sim::faults::{Fault, Probability, UnknownFault};
 
 /// The most attempts in flight that make sense: one needs a socket each.
 const MAX_CONCURRENCY: usize = 50_000;
@@ -115,6 +116,29 @@ pub(crate) fn error_rate(text: &str) -> Result<(u16, f64), String> {
         Some((status, probability(p).ok()?))
     });
     pair.ok_or_else(|| "write STATUS=PROBABILITY, such as 500=0.05".into())
+}
+
+/// `NAME=PROBABILITY` of a fault.
+pub(crate) fn fault_rate(text: &str) -> Result<(Fault, Probability), String> {
+    let (name, p) = text
+        .rsplit_once('=')
+        .ok_or("write NAME=PROBABILITY, such as 529=0.05")?;
+    let fault = name
+        .parse()
+        .map_err(|unknown: UnknownFault| unknown.to_string())?;
+    let p = Probability::new(probability(p)?);
+    Ok((fault, p.ok_or("give a probability from 0 to 1")?))
+}
+
+/// `BYTES,TIME`.
+pub(crate) fn slice(text: &str) -> Result<(usize, Duration), String> {
+    let (size, delay) = text
+        .split_once(',')
+        .ok_or("write BYTES,TIME, such as 10,5ms")?;
+    match size.parse() {
+        Ok(size @ 1..) => Ok((size, duration_or_zero(delay)?)),
+        Ok(_) | Err(_) => Err("give a whole number of bytes of at least 1".into()),
+    }
 }
 
 #[cfg(test)]
