@@ -37,7 +37,7 @@ pub(crate) struct Plan<'s> {
 #[derive(Debug)]
 pub(crate) enum Order<'s> {
     /// Write an answer whose body is in the connection's buffer.
-    Answer(Answer),
+    Answer(Box<Answer>),
     /// Write an answer as it comes into being.
     Generate(Box<Generation<'s>>),
     /// Write bytes and close.
@@ -133,7 +133,7 @@ impl<'s> Planner<'_, 's> {
                 body,
             } => {
                 *self.body = body;
-                now_do(Order::Answer(Answer::new(status, None, headers)))
+                now_do(Order::Answer(Box::new(Answer::new(status, None, headers))))
             }
             Action::Error {
                 status,
@@ -403,11 +403,11 @@ impl<'s> Planner<'_, 's> {
         let dialect = self.ticket.operation.dialect();
         let form = self.parsed.ask.stream;
         dialect.error_in(form, self.body, &error, self.shared.id(self.ticket.seq));
-        now_do(Order::Answer(Answer::new(
+        now_do(Order::Answer(Box::new(Answer::new(
             error.status,
             Some(dialect),
             error.headers,
-        )))
+        ))))
     }
 }
 

@@ -102,7 +102,7 @@ where
             return Flow::Close;
         }
         match order {
-            Order::Answer(answer) => self.answer(request, ticket, answer).await,
+            Order::Answer(answer) => self.answer(request, ticket, *answer).await,
             Order::Generate(generation) if generation.streams() => {
                 self.stream(request, ticket, *generation).await
             }

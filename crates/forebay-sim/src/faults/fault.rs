@@ -176,10 +176,7 @@ impl fmt::Display for UnknownFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let UnknownFault { text, nearest } = self;
         let nearest = nearest.join(", ");
-        write!(
-            f,
-            "{text:?} is no fault of the catalogue; the nearest are {nearest}"
-        )
+        write!(f, "{text:?} is no fault; the nearest are {nearest}")
     }
 }
 

@@ -4,6 +4,8 @@
 mod anthropic;
 /// A back end that batches continuously, through its answers and its figures.
 mod batching;
+/// Each fault of the catalogue, byte for byte, and its page.
+mod catalogue;
 /// The judge is content with a clean run, and catches every doctored one.
 mod check;
 /// A client that knows only bytes.
@@ -28,6 +30,10 @@ mod loopback;
 mod message_batches;
 /// Profiles shape what a client sees.
 mod profiles;
+/// A proxy delays, slices, cuts, resets and swallows, and passes all else.
+mod proxy;
+/// Rules strike what they say, and the same rows each time.
+mod rules;
 /// Each order of a script does what it says.
 mod script;
 /// Streamed answers: true frames, in order, when they are due, and torn as told.

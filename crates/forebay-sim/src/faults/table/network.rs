@@ -17,7 +17,7 @@ const COMMENTS_FIRST: Duration = Duration::from_secs(30);
 const DRIP_EVERY: Duration = Duration::from_secs(10);
 
 /// The part of a head that drips.
-const HEAD_DRIPPED: usize = 60;
+const HEAD_DRIPPED: usize = 61;
 
 pub(super) static NETWORK: &[FaultEntry] = &[
     FaultEntry::new("reset", &[5, 6], "reset before the first byte", |_| {
