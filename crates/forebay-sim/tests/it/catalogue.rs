@@ -15,9 +15,9 @@ use tokio::time::{Instant, timeout};
 use crate::client::{Client, quick, raw_post};
 
 /// Far more than the slowest drip takes.
-const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+const PATIENCE: Duration = Duration::from_secs(4 * 3600);
 /// Far more than a fault that ends has.
-const ENOUGH: usize = 4 << 20;
+const ENOUGH: usize = 1 << 20;
 /// Sixteen tokens, so that there is a middle.
 const PROMPT: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -33,7 +33,7 @@ struct Outcome {
 enum Ended {
     /// The server closed the connection.
     Closed,
-    /// Nothing more came for a day.
+    /// Nothing more came for hours.
     Silent,
     /// More came than anybody wants.
     Endless,
