@@ -26,6 +26,10 @@ fn of_each_command() {
     insta::assert_snapshot!("forebay_prices", help(&["prices", "--help"], "100"));
     insta::assert_snapshot!("forebay_sim", help(&["sim", "--help"], "100"));
     insta::assert_snapshot!(
+        "forebay_sim_proxy",
+        help(&["sim", "proxy", "--help"], "100")
+    );
+    insta::assert_snapshot!(
         "forebay_sim_check",
         help(&["sim", "check", "--help"], "100")
     );

@@ -24,6 +24,9 @@ mod bad_input;
 /// Flags, templates, models, keys and configuration that cannot work.
 mod bad_setup;
 
+/// Faults that the simulator and the proxy are told to have.
+mod faults;
+
 /// Outputs that must not be touched, or cannot be written.
 mod bad_output;
 

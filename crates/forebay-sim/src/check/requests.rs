@@ -43,6 +43,8 @@ struct Seen {
 enum What {
     Request,
     Answer(u16),
+    /// Fully sent, but no client may take it for a good answer.
+    Spoiled,
     /// Not fully sent.
     Dropped,
     /// Not told whether it was an answer.
@@ -65,6 +67,8 @@ struct LogLine<'a> {
     #[serde(default)]
     output_tokens: u64,
     reason: Option<&'a str>,
+    #[serde(default)]
+    spoiled: bool,
     #[serde(default)]
     operation: &'a str,
 }
@@ -164,14 +168,17 @@ fn parse(line: &[u8]) -> Option<Seen> {
     let what = match line.event {
         _ if COUNTS_TOKENS.contains(&line.operation) => What::Other,
         "request" => What::Request,
+        "answer" if line.spoiled => What::Spoiled,
         "answer" => What::Answer(line.status?),
-        "dropped" if line.reason == Some("raw") => What::Raw,
+        "dropped" if line.reason == Some("raw") && !line.spoiled => What::Raw,
         "dropped" => What::Dropped,
         _ => What::Other,
     };
     let key = match what {
         What::Other => 0,
-        What::Request | What::Answer(_) | What::Dropped | What::Raw => key_of(line.key)?,
+        What::Request | What::Answer(_) | What::Spoiled | What::Dropped | What::Raw => {
+            key_of(line.key)?
+        }
     };
     Some(Seen {
         what,
@@ -191,8 +198,11 @@ fn seen(record: &LogRecord) -> Seen {
         what: match record.event {
             _ if counts => What::Other,
             Event::Request => What::Request,
+            Event::Answer if record.spoiled => What::Spoiled,
             Event::Answer => What::Answer(record.status.unwrap_or_default()),
-            Event::Dropped if record.reason == Some(DropReason::Raw) => What::Raw,
+            Event::Dropped if record.reason == Some(DropReason::Raw) && !record.spoiled => {
+                What::Raw
+            }
             Event::Dropped => What::Dropped,
         },
         seq: record.seq,
@@ -267,7 +277,7 @@ impl<'f> Reader<'f> {
                 facts.unknown += 1;
             }
             What::Dropped => self.total.dropped += 1,
-            What::Request | What::Other => {}
+            What::Spoiled | What::Request | What::Other => {}
         }
     }
 

@@ -149,6 +149,15 @@ fn ok_rows_that_were_never_answered() {
                 "out.journal:9",
             ),
             (
+                "the answer was spoilt",
+                |run| {
+                    let status = r#""status":200"#;
+                    let spoilt = r#""status":200,"fault":"html","spoiled":true"#;
+                    run.log[1] = run.log[1].replace(status, spoilt);
+                },
+                "out.journal:9",
+            ),
+            (
                 "there was no answer",
                 |run| drop(run.log.remove(1)),
                 "out.journal:9",
