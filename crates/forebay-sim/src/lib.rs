@@ -36,8 +36,12 @@
 //! # }
 //! ```
 //!
-//! What it never does: import the client it judges, stream, open a connection of its own, or
-//! read any clock other than tokio's (the wall clock is read once, when the [`Sim`] starts).
+//! What goes wrong can be named ([`faults`]), and the network between can be made bad
+//! ([`proxy`]).
+//!
+//! What it never does: import the client it judges, open a connection that nobody asked a
+//! [`proxy`] for, or read any clock other than tokio's (the wall clock is read once, when the
+//! [`Sim`] starts).
 
 mod answer;
 mod batching;

@@ -23,7 +23,7 @@ impl Drawn {
         match self {
             Drawn::Reset => "reset".to_owned(),
             Drawn::Stall => "stall".to_owned(),
-            Drawn::Cut(_) => "cut".to_owned(),
+            Drawn::Cut(_) => "cut-mid-body".to_owned(),
             Drawn::Status(status) => status.to_string(),
         }
     }

@@ -33,6 +33,7 @@ mod entry;
 mod fault;
 mod file;
 mod nth;
+mod orders;
 mod rules;
 mod table;
 
@@ -42,7 +43,8 @@ pub use entry::FaultEntry;
 pub use fault::{Fault, UnknownFault};
 pub use file::BadRules;
 pub use nth::{Nth, Probability, Seconds};
-pub use rules::{HeaderLines, Reply, Rule, Rules, Shaping};
+pub use orders::{HeaderLines, Reply, Shaping};
+pub use rules::{Rule, Rules};
 
 /// Everything that can be named, in the order of the catalogue's page.
 pub fn catalogue() -> impl Iterator<Item = &'static FaultEntry> {
