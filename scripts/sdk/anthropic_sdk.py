@@ -186,6 +186,61 @@ class Failures(unittest.TestCase):
             self.assertGreater(time.monotonic() - begun, 0.9)
 
 
+class Faults(unittest.TestCase):
+    """Faults by the model's name; `forebay sim --list-faults` lists them."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.sim = Sim("--answers", "echo")
+        cls.client = client(cls.sim)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.client.close()
+        cls.sim.__exit__()
+
+    def ask(self, fault):
+        return dict(ASK, model=f"sim/fault-{fault}")
+
+    def test_odd_messages_are_messages(self):
+        for fault, reason, blocks in [
+            ("refusal", "refusal", 1),
+            ("content-filter", "refusal", 0),
+            ("length", "max_tokens", 1),
+            ("empty-choices", "end_turn", 0),
+            ("empty-text", "end_turn", 1),
+        ]:
+            with self.subTest(fault):
+                whole = self.client.messages.create(**self.ask(fault))
+                with self.client.messages.stream(**self.ask(fault)) as stream:
+                    streamed = stream.get_final_message()
+                for message in [whole, streamed]:
+                    self.assertEqual((message.stop_reason, len(message.content)), (reason, blocks))
+                    self.assertEqual(message.stop_details is not None, reason == "refusal")
+
+    def test_an_error_in_a_stream_is_an_exception(self):
+        texts = []
+        with self.assertRaises(anthropic.APIStatusError) as caught:
+            with self.client.messages.stream(**self.ask("error-in-stream")) as stream:
+                texts.extend(stream.text_stream)
+        self.assertEqual("".join(texts), "hello th")
+        self.assertEqual(caught.exception.body["type"], "error")
+        self.assertEqual(caught.exception.body["request_id"], caught.exception.request_id)
+
+    def test_limits_have_their_codes(self):
+        for fault, code in [("ramp-limit", "ramp_limit_exceeded"), ("quota", "enforced_spend_limit_reached")]:
+            with self.assertRaises(anthropic.RateLimitError) as caught:
+                self.client.messages.create(**self.ask(fault))
+            self.assertEqual(caught.exception.error_code, code)
+
+    def test_the_sdk_waits_as_long_as_it_is_told(self):
+        with client(self.sim, max_retries=1) as sdk:
+            begun = time.monotonic()
+            message = sdk.messages.create(**self.ask("429-retry-after-seconds:1"))
+            self.assertEqual(message.content[0].text, "hello there")
+            self.assertGreater(time.monotonic() - begun, 1.9)
+
+
 class Batches(unittest.TestCase):
     @classmethod
     def setUpClass(cls):

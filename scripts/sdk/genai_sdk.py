@@ -198,5 +198,58 @@ class Failures(unittest.TestCase):
                 self.assertTrue(sdk.models.generate_content(model=MODEL, contents="x").text)
 
 
+class Faults(unittest.TestCase):
+    """Faults by the model's name; `forebay sim --list-faults` lists them."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.sim = Sim("--answers", "echo")
+        cls.client = client(cls.sim)
+        cls.models = cls.client.models
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.client.close()
+        cls.sim.__exit__()
+
+    def both(self, fault):
+        """The whole answer, and the last part of a streamed one."""
+        ask = dict(model=f"sim/fault-{fault}", contents="hello there")
+        return self.models.generate_content(**ask), list(self.models.generate_content_stream(**ask))[-1]
+
+    def test_odd_content_is_content(self):
+        for fault, reason, text in [
+            ("refusal", types.FinishReason.SAFETY, None),
+            ("length", types.FinishReason.MAX_TOKENS, "hello there"),
+            ("empty-text", types.FinishReason.STOP, ""),
+            ("null-content", types.FinishReason.STOP, None),
+        ]:
+            with self.subTest(fault):
+                whole, last = self.both(fault)
+                self.assertEqual([a.candidates[0].finish_reason for a in [whole, last]], [reason] * 2)
+                self.assertEqual(whole.text, text)
+        for answer in self.both("content-filter"):
+            self.assertEqual((answer.candidates, answer.prompt_feedback.block_reason), (None, types.BlockedReason.SAFETY))
+        for answer in self.both("empty-choices"):
+            self.assertEqual((answer.candidates, answer.prompt_feedback), (None, None))
+        self.assertIsNone(self.both("no-usage")[0].usage_metadata)
+
+    def test_an_error_in_a_stream_is_an_exception(self):
+        texts = []
+        with self.assertRaises(errors.ServerError) as caught:
+            for part in self.models.generate_content_stream(model="sim/fault-error-in-stream", contents="hello there"):
+                texts.append(part.text)
+        self.assertEqual("".join(texts), "hello th")
+        self.assertEqual((caught.exception.code, caught.exception.status), (503, "UNAVAILABLE"))
+
+    def test_waits_and_quotas_are_in_the_details(self):
+        with self.assertRaises(errors.ClientError) as caught:
+            self.models.generate_content(model="sim/fault-429-retry-info", contents="x")
+        self.assertEqual(detail(caught.exception, "RetryInfo")["retryDelay"], "7.5s")
+        with self.assertRaises(errors.ClientError) as caught:
+            self.models.generate_content(model="sim/fault-quota", contents="x")
+        self.assertIn("PerDay", detail(caught.exception, "QuotaFailure")["violations"][0]["quotaId"])
+
+
 if __name__ == "__main__":
     unittest.main()
