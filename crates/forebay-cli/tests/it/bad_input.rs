@@ -192,6 +192,7 @@ fn a_line_without_end_is_one_row_s_fault() {
     assert_eq!(sim.prompts(), ["before", "after"]);
 }
 
+/// Fault 39: refuses two equal keys of a file, with both lines, before anything is sent.
 #[test]
 fn equal_keys_are_refused_before_anything_is_sent() {
     let mut said = Transcript::default();
@@ -212,6 +213,7 @@ fn equal_keys_are_refused_before_anything_is_sent() {
     insta::assert_snapshot!(said.text());
 }
 
+/// Fault 39: makes the later of two equal keys of a pipe a failed row.
 #[test]
 fn equal_keys_of_a_pipe_become_error_rows() {
     let folder = Folder::new();

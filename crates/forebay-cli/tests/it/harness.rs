@@ -204,6 +204,15 @@ impl Running {
         self.child.try_wait().unwrap().is_some()
     }
 
+    /// The most memory that it has had in use, in kB; `None` once it has ended. Linux only.
+    pub(crate) fn peak_memory_kb(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().trim_end_matches(" kB").parse().ok()
+    }
+
     /// Ends it as `kill -9` does; tells whether it was still running.
     pub(crate) fn kill(mut self) -> bool {
         let was_running = self.child.try_wait().unwrap().is_none();

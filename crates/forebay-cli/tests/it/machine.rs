@@ -102,3 +102,33 @@ fn a_stopped_run_goes_on_where_it_was() {
     assert!(rows.iter().all(|row| row["attempts"] == 1));
     assert_eq!(sim.prompts().len(), 8);
 }
+
+/// Fault 52: holds what is in flight in memory, and not what has passed.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_is_for_what_is_in_flight() {
+    const ITEMS: usize = 250;
+    const ANSWER: usize = 1 << 20;
+    const MOST_MB: u64 = 160;
+    let folder = Folder::with("in.txt", items(ITEMS));
+    folder.write(
+        "large.toml",
+        format!(
+            "latency = \"zero\"\nanswers = {{ fixed = \"{}\" }}\n",
+            "a".repeat(ANSWER)
+        ),
+    );
+    let profile = folder.path("large.toml");
+    let sim = Simulator::start(&["--profile", profile.to_str().unwrap()]);
+    let arguments = ["in.txt", "-o", "out.jsonl", "-c", "20", "-q"];
+    let mut run = sim.run(&folder, &arguments).start();
+    let mut most_kb = 0;
+    while !run.has_ended() {
+        most_kb = run.peak_memory_kb().unwrap_or(0).max(most_kb);
+        std::thread::park_timeout(std::time::Duration::from_millis(20));
+    }
+    run.wait().assert_code(0);
+    let written = std::fs::metadata(folder.path("out.jsonl")).unwrap().len();
+    assert!(written > (ITEMS * ANSWER) as u64, "{written} bytes");
+    assert!(most_kb > 0 && most_kb < MOST_MB * 1024, "{most_kb} kB");
+}

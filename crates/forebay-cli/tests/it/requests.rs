@@ -271,6 +271,7 @@ fn an_endpoint_of_one_s_own() {
     assert_eq!(received.body["max_completion_tokens"], 5);
 }
 
+/// Fault 39: sends equal contents once with `--dedup`, and gives each item its row.
 #[test]
 fn identical_requests_in_flight_are_sent_once_on_request() {
     let folder = Folder::with("in.txt", "same\nsame\nother\nsame\n");

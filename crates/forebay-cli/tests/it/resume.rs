@@ -177,6 +177,7 @@ fn a_mended_row_is_the_only_one_that_costs() {
     }
 }
 
+/// Fault 42: sends only what was edited or inserted between run and resume.
 #[test]
 fn edited_rows_are_the_only_ones_that_cost() {
     for order in ["input", "completed"] {
@@ -230,6 +231,7 @@ fn a_repeated_row_serves_one_item() {
     }
 }
 
+/// Fault 42: resumes a pipe by what its items are, not by where they stood.
 #[test]
 fn a_pipe_can_be_resumed() {
     let folder = Folder::new();

@@ -202,6 +202,8 @@ impl Reader<'_> {
             self.total.endpoint = Some(xxh3_128(name.as_bytes()));
         }
         self.total.sessions.push(Session::default());
+        // The input may have changed since the last session counted it.
+        self.total.items = None;
         self.total.stretch = Stretch::default();
         self.total.done = 0;
         if self.bounds.sessions == Sessions::Last {

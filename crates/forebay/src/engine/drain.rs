@@ -220,6 +220,11 @@ impl Dispatcher<'_> {
             Some(reason) => reason.label(),
             None => "complete",
         };
+        // The count of the input may not have come before its end was read.
+        let counted = self.stats.snapshot().items;
+        if self.summary.input_ended && counted != Some(self.summary.items) {
+            self.output.journal.items(self.summary.items);
+        }
         self.output.journal.end(reason, now.as_secs_f64());
         let mut tries = 0;
         while let Err(error) = self.output.close().await {

@@ -120,6 +120,7 @@ fn snapshots_and_prefixes_lead_to_the_model() {
     }
 }
 
+/// Fault 62: calls the cost unknown, never nothing.
 #[test]
 fn an_unknown_model_has_no_price_and_a_free_one_costs_nothing() {
     for model in ["no-such-model", "", "\"", "ft:no-such:x", "sample_spec"] {

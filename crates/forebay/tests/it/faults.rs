@@ -5,7 +5,7 @@ use std::time::Duration;
 use forebay::config::{EngineSettings, RetrySettings, Timeouts};
 use forebay::endpoint::Provider;
 use forebay::event::StopReason;
-use forebay_sim::Action;
+use forebay_sim::{Action, Oddity};
 
 use crate::harness::{Scenario, first_tries, fixed, prompts};
 
@@ -48,7 +48,9 @@ async fn wait_after(action: impl Fn() -> Action + Send + Sync + 'static) -> f64 
     arrivals[1] - arrivals[0]
 }
 
-/// Rows 14 to 17 of the fault list: what is asked for is waited for, in every form.
+/// Fault 14: waits as long as asked, with a little jitter on top, and loses no row.
+/// Fault 15: prefers the milliseconds to the seconds.
+/// Fault 17: waits as long as the message in the body says; else backs off.
 #[tokio::test(start_paused = true)]
 async fn a_rate_refusal_is_waited_for_as_asked() {
     for (headers, seconds) in [
@@ -56,6 +58,8 @@ async fn a_rate_refusal_is_waited_for_as_asked() {
         (&[("retry-after", "2.5")], 2.5),
         (&[("retry-after-ms", "1500"), ("retry-after", "9")], 1.5),
         (&[("retry-after", "abc"), ("retry-after", "3")], 3.0),
+        (&[("retry-after", "4"), ("retry-after", "2")], 4.0),
+        (&[("retry-after", "2"), ("retry-after", "5")], 5.0),
     ] {
         let headers: Vec<_> = headers.to_vec();
         let waited = wait_after(move || error(429, None, &headers)).await;
@@ -71,7 +75,7 @@ async fn a_rate_refusal_is_waited_for_as_asked() {
     assert!((4.2..4.7).contains(&waited), "{waited}");
 }
 
-/// Row 16: a date counts from the answer's own date, however wrong the local clock is.
+/// Fault 16: counts the date from the answer's own; a past one is as good as none.
 #[tokio::test(start_paused = true)]
 async fn a_date_to_wait_for_counts_from_the_answers_own_date() {
     let dated = |date: &'static str, until: &'static str| {
@@ -93,7 +97,7 @@ async fn a_date_to_wait_for_counts_from_the_answers_own_date() {
     assert!(past < 1.2, "{past}");
 }
 
-/// Row 19: nonsense is as good as nothing.
+/// Fault 19: takes it for nothing, and backs off; of two, the larger valid one counts.
 #[tokio::test(start_paused = true)]
 async fn a_nonsensical_wait_is_ignored() {
     for value in ["0", "-5", "NaN", "abc", ""] {
@@ -102,7 +106,7 @@ async fn a_nonsensical_wait_is_ignored() {
     }
 }
 
-/// Row 18: nobody sleeps for ten years.
+/// Fault 18: stops with the time and the rows pending, instead of sleeping.
 #[tokio::test(start_paused = true)]
 async fn an_absurd_wait_stops_the_run_with_the_rows_pending() {
     for value in ["315360000", "1e308", "99999999999999999999"] {
@@ -120,7 +124,7 @@ async fn an_absurd_wait_stops_the_run_with_the_rows_pending() {
     }
 }
 
-/// Row 20: ten minutes of refusals burn no attempts, and progress resumes by itself.
+/// Fault 20: lets single probes through, burns no attempts, and goes on by itself.
 #[tokio::test(start_paused = true)]
 async fn ten_minutes_of_refusals_are_survived() {
     let mut scenario = Scenario {
@@ -144,7 +148,7 @@ async fn ten_minutes_of_refusals_are_survived() {
     );
 }
 
-/// Rows 25, 26, 28 and 31: trouble that passes.
+/// Faults 25, 26, 28, 31: tries again, within the attempts and the budget.
 #[tokio::test(start_paused = true)]
 async fn what_passes_is_tried_again() {
     type Case = (&'static str, fn() -> Action);
@@ -177,7 +181,7 @@ async fn what_passes_is_tried_again() {
     }
 }
 
-/// Row 26: 429 with the code of a ramp that is too steep is an overload.
+/// Fault 26: takes `slow_down` for an overload.
 #[tokio::test(start_paused = true)]
 async fn slow_down_is_an_overload() {
     let mut scenario = one();
@@ -187,7 +191,7 @@ async fn slow_down_is_an_overload() {
     assert_eq!(ended.summary.failed_attempts[0].0.label(), "overloaded");
 }
 
-/// Row 30: a 200 that holds an error is what its code says.
+/// Fault 30: classifies it by the code inside.
 #[tokio::test(start_paused = true)]
 async fn an_error_inside_a_200_is_classified_by_its_code() {
     for (body, kind, ok) in [
@@ -220,7 +224,8 @@ async fn an_error_inside_a_200_is_classified_by_its_code() {
     }
 }
 
-/// Rows 24 and 36: an item's own fault is its own, at once, with the provider's words.
+/// Fault 24: records a failed row at once, with the provider's words, without a retry.
+/// Fault 36: records a failed row of a kind of its own, without a retry.
 #[tokio::test(start_paused = true)]
 async fn an_items_own_fault_is_recorded_and_not_retried() {
     for (status, kind) in [
@@ -283,7 +288,7 @@ async fn an_item_that_keeps_failing_ends_after_its_attempts() {
     assert_eq!(ended.arrivals("item 3").len(), 5);
 }
 
-/// Rows 5 to 7: connections that end too soon.
+/// Faults 5, 6, 7: tries again; what may have been billed is counted.
 #[tokio::test(start_paused = true)]
 async fn broken_connections_cost_a_retry_and_no_row() {
     let cuts = [1, 15, 16, 60, 150, 250];
@@ -309,7 +314,7 @@ async fn broken_connections_cost_a_retry_and_no_row() {
     }
 }
 
-/// Row 5: a server that closes idle connections costs nobody an attempt.
+/// Fault 5: moves to another connection, and charges nobody an attempt.
 #[tokio::test(start_paused = true)]
 async fn connections_that_the_server_closed_are_noticed_or_retried_for_free() {
     let mut scenario = Scenario {
@@ -428,7 +433,7 @@ async fn a_mixed_storm_loses_nothing() {
     }
 }
 
-/// Row 36: filtered answers are paid for, so their rows count, however many come first.
+/// Fault 36: keeps filtered rows, however many come first, and does not stop for them.
 #[tokio::test(start_paused = true)]
 async fn filtered_first_items_do_not_stop_a_run() {
     let refusal = r#"{"choices":[{"message":{"content":null,"refusal":"no"},
@@ -459,4 +464,33 @@ async fn a_late_reset_of_a_reused_connection_may_be_billed() {
     });
     let ended = scenario.run().await;
     assert_eq!((ended.summary.ok, ended.summary.maybe_billed), (40, 1));
+}
+
+/// Fault 35: takes the answer; the row names the model that answered.
+#[tokio::test(start_paused = true)]
+async fn the_model_that_answered_is_in_the_row() {
+    for provider in [Provider::OpenAi, Provider::Anthropic] {
+        let mut scenario = Scenario { provider, ..one() };
+        let other = Action::Odd(Oddity::OtherModel("another-2030-01-01".into()));
+        scenario.sim.script = first_tries(1, move |_| other.clone());
+        let ended = scenario.run().await;
+        assert_eq!(ended.summary.ok, 1);
+        assert_eq!(ended.rows[0]["model"], "another-2030-01-01");
+    }
+}
+
+/// Fault 37: takes the answer; its finish reason says that it was cut.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_the_token_limit_cut_is_taken_and_says_so() {
+    for (provider, reason) in [
+        (Provider::OpenAi, "length"),
+        (Provider::Anthropic, "length"),
+    ] {
+        let mut scenario = Scenario { provider, ..one() };
+        scenario.sim.script = first_tries(1, |_| Action::Odd(Oddity::Length));
+        let ended = scenario.run().await;
+        assert_eq!(ended.summary.ok, 1);
+        assert_eq!(ended.rows[0]["finish_reason"], reason);
+        assert_eq!(ended.sim.stats().received, 1, "no second request");
+    }
 }

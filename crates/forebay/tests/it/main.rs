@@ -38,3 +38,6 @@ mod tidy;
 
 /// Long runs in paused time, the same each time.
 mod hour;
+
+/// The page of faults, made of the tests' own words.
+mod matrix;

@@ -161,3 +161,22 @@ async fn a_replaced_failure_serves_nobody() {
     let twice = scenario(2).run().await;
     assert_eq!((twice.summary.kept, twice.summary.ok), ((1, 0), 1));
 }
+
+/// The journal of a session that read its whole input says how many items that were.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_read_all_of_its_input_says_how_much() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    for n in [3, 5] {
+        let scenario = Scenario {
+            prompts: prompts(n),
+            journal: Some(path.clone()),
+            ..Scenario::default()
+        };
+        assert_eq!(scenario.run().await.summary.pending, 0);
+        let journal = std::fs::read_to_string(&path).unwrap();
+        let last = journal.lines().rfind(|line| line.contains(r#""t":"items""#));
+        let total = format!(r#""total":{n},"#);
+        assert!(last.is_some_and(|line| line.contains(&total)), "{last:?}");
+    }
+}

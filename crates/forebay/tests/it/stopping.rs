@@ -28,7 +28,7 @@ fn many() -> Scenario {
     }
 }
 
-/// Row 21 of the fault list: no further request than those in flight.
+/// Fault 21: stops at once, with no further request than those in flight; rows stay pending.
 #[tokio::test(start_paused = true)]
 async fn an_exhausted_quota_stops_at_once() {
     let mut scenario = many();
@@ -46,7 +46,7 @@ async fn an_exhausted_quota_stops_at_once() {
     );
 }
 
-/// Row 22: a refused key stops the run, at the start and in the middle.
+/// Fault 22: stops after three refusals in a row, at the start or in the middle.
 #[tokio::test(start_paused = true)]
 async fn a_refused_key_stops_after_three_in_a_row() {
     for good in [0, 100] {
@@ -73,7 +73,7 @@ async fn a_refused_key_stops_after_three_in_a_row() {
     assert_eq!((ended.summary.pending, ended.summary.failed), (1, 0));
 }
 
-/// Row 22: one refusal among successes is no reason to stop.
+/// Fault 22: tries again after a single refusal among successes.
 #[tokio::test(start_paused = true)]
 async fn a_key_that_is_refused_once_is_tried_again() {
     let mut scenario = many();
@@ -88,7 +88,7 @@ async fn a_key_that_is_refused_once_is_tried_again() {
     assert_eq!((ended.summary.stopped, ended.summary.ok), (None, 500));
 }
 
-/// Row 23: one typo is not a million failed rows.
+/// Fault 23: stops early with the provider's words, and leaves the rows pending.
 #[tokio::test(start_paused = true)]
 async fn an_unknown_model_or_a_bad_parameter_stops_early() {
     for (status, reason) in [(404, StopReason::NotFound), (400, StopReason::SameFailure)] {
@@ -103,7 +103,7 @@ async fn an_unknown_model_or_a_bad_parameter_stops_early() {
     }
 }
 
-/// Row 23: fewer items than it takes to be sure are recorded as they are.
+/// Fault 23: records fewer items than it takes to be sure as failed rows.
 #[tokio::test(start_paused = true)]
 async fn few_items_that_all_fail_are_failed_rows() {
     let mut scenario = Scenario {
@@ -115,7 +115,7 @@ async fn few_items_that_all_fail_are_failed_rows() {
     assert_eq!((ended.summary.stopped, ended.summary.failed), (None, 5));
 }
 
-/// Row 1: an endpoint that never answered is not waited for.
+/// Fault 1: stops with everything pending when the endpoint never was up.
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_that_never_was_up_stops_with_everything_pending() {
     let mut scenario = many();
@@ -126,7 +126,7 @@ async fn an_endpoint_that_never_was_up_stops_with_everything_pending() {
     assert!(ended.wall < Duration::from_secs(60), "{:?}", ended.wall);
 }
 
-/// Row 1: a server that comes up a little late is waited for.
+/// Fault 1: waits for a server that comes up a little late.
 #[tokio::test(start_paused = true)]
 async fn a_server_that_comes_up_three_seconds_late_is_used() {
     let mut scenario = many();
@@ -141,7 +141,7 @@ async fn a_server_that_comes_up_three_seconds_late_is_used() {
     assert_eq!((ended.summary.stopped, ended.summary.ok), (None, 500));
 }
 
-/// Row 27: ten minutes of outage burn no attempts and are survived.
+/// Fault 27: pauses and probes, burns no attempts, and goes on by itself.
 #[tokio::test(start_paused = true)]
 async fn an_outage_of_ten_minutes_pauses_and_probes() {
     let mut scenario = Scenario {
@@ -218,7 +218,8 @@ async fn a_used_up_day_stops() {
     assert_eq!(ended.summary.ok, 120);
 }
 
-/// Rows 49 and 50: the first interrupt finishes what is in flight, the second does not.
+/// Faults 49, 50: finishes what is in flight at the first, gives it up at the second, and loses
+/// nothing that was finished.
 #[tokio::test(start_paused = true)]
 async fn interrupts_lose_nothing_that_was_finished() {
     let (s, ms) = (Duration::from_secs, Duration::from_millis);
@@ -276,7 +277,7 @@ async fn identical_requests_in_flight_are_sent_once_with_dedup() {
     assert_eq!(free, 300 - received);
 }
 
-/// Row 34: an answer without usage is fine, and its cost is unknown rather than nothing.
+/// Fault 34: takes the answer, and calls its cost unknown rather than nothing.
 #[tokio::test(start_paused = true)]
 async fn an_answer_without_usage_costs_an_unknown_amount() {
     let mut scenario = Scenario {
@@ -293,7 +294,7 @@ async fn an_answer_without_usage_costs_an_unknown_amount() {
     assert!(ended.rows[0]["cost_usd"].is_null() && ended.rows[0]["usage"].is_null());
 }
 
-/// Row 45: a journal that somebody deletes is noticed, and nothing is sent that cannot be kept.
+/// Fault 45: notices a deleted journal, and sends nothing that cannot be kept.
 #[tokio::test(start_paused = true)]
 async fn a_deleted_journal_stops_the_run() {
     let directory = tempfile::tempdir().unwrap();

@@ -16,11 +16,11 @@ const EDGES: [&str; 4] = ["source", "sink", "journal", "disk"];
 /// Words of the vocabulary that name policy's answers: an event says what limited the run.
 const EXCEPTIONS: [(&str, &str); 1] = [("event", "limit")];
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn rust_files(directory: &Path) -> Vec<PathBuf> {
+pub(crate) fn rust_files(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
