@@ -68,8 +68,8 @@ mod ticket;
 
 pub use batching::{Batching, Load, StepTime, Trial};
 pub use config::{
-    Answers, Config, Faults, Latency, Limits, Outage, OutageKind, OutputLength, Ramp, RateHeaders,
-    RetryAfter, Step, Tenant,
+    Answers, Batches, Config, Faults, Latency, Limits, Outage, OutageKind, OutputLength, Ramp,
+    RateHeaders, RetryAfter, Step, Tenant,
 };
 pub use dialect::{Dialect, Operation};
 pub use log::{DropReason, Event, LogRecord};

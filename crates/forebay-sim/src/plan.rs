@@ -295,7 +295,8 @@ impl<'s> Planner<'_, 's> {
         // Nothing comes after something in one piece.
         let oddity = oddity
             .filter(|oddity| ask.stream.is_some() || !matches!(oddity, Oddity::ErrorAfter { .. }));
-        self.ticket.generates(text.tokens);
+        let choices = u64::from(ask.details.choices());
+        self.ticket.generates(text.tokens * choices);
         let end = match (&oddity, text.cut) {
             (Some(Oddity::Filtered), _) => End::Filtered,
             (Some(Oddity::Refused), _) => End::Refused,
@@ -317,7 +318,7 @@ impl<'s> Planner<'_, 's> {
             end,
             stop_sequence,
             oddity,
-            details: ask.details.clone(),
+            details: ask.details.seeded(self.shared.config.seed),
         };
         let mut answer = Answer::new(200, Some(operation.dialect()), Vec::new());
         answer.rate_headers = self.metered && operation.is_metered();

@@ -17,7 +17,7 @@ use crate::connection::Connection;
 use crate::faults::{Strikes, is_fault_model};
 use crate::limits::Limiter;
 use crate::log::{Log, LogRecord};
-use crate::resource::MessageBatches;
+use crate::resource::{Files, MessageBatches, OpenAiBatches};
 use crate::seen::Seen;
 use crate::stats::{Counters, Stats};
 
@@ -135,6 +135,8 @@ pub(crate) struct Shared {
     pub(crate) engine: Option<Engine>,
     pub(crate) strikes: Strikes,
     pub(crate) log: Log,
+    pub(crate) files: Files,
+    pub(crate) batches: OpenAiBatches,
     pub(crate) message_batches: MessageBatches,
     started: Instant,
     started_wall: Duration,
@@ -149,6 +151,8 @@ impl Shared {
             engine: config.batching.clone().map(Engine::new),
             strikes: Strikes::of(&config.rules),
             log: Log::new(&config),
+            files: Files::default(),
+            batches: OpenAiBatches::default(),
             message_batches: MessageBatches::default(),
             started: Instant::now(),
             started_wall: SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default(),

@@ -2,6 +2,7 @@
 //!
 //! Owns the numbers a user may choose. Never acts on them and never reads a clock.
 
+mod batches;
 mod duration;
 mod limits;
 mod schedule;
@@ -17,6 +18,7 @@ use crate::batching::Batching;
 use crate::faults::Rules;
 use crate::script::Script;
 
+pub use batches::Batches;
 pub use limits::{Limits, Ramp, RateHeaders, RetryAfter};
 pub use schedule::{Outage, OutageKind, Step, Tenant};
 
@@ -47,6 +49,8 @@ pub struct Config {
     pub outages: Vec<Outage>,
     /// Another client of the same account. Default: none.
     pub tenant: Option<Tenant>,
+    /// How batches are worked off.
+    pub batches: Batches,
     /// Faults drawn by probability. Default: none.
     pub faults: Faults,
     /// Rules by which faults strike, asked after the script. Default: none.
@@ -78,6 +82,7 @@ impl Default for Config {
             capacity: Vec::new(),
             outages: Vec::new(),
             tenant: None,
+            batches: Batches::default(),
             faults: Faults::default(),
             rules: Rules::default(),
             script: None,
@@ -104,6 +109,7 @@ impl fmt::Debug for Config {
             .field("capacity", &self.capacity)
             .field("outages", &self.outages)
             .field("tenant", &self.tenant)
+            .field("batches", &self.batches)
             .field("faults", &self.faults)
             .field("rules", &self.rules)
             .field("script", &self.script.is_some())

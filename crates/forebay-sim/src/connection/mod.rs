@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::dialect::{ApiError, Around, Dialect, Frames, Operation, Step};
+use crate::dialect::{Around, Dialect, Frames, Operation, Step};
 use crate::faults::decide;
 use crate::http::{Input, Method, Output, ReadError, Request};
 use crate::log::DropReason;
@@ -214,9 +214,8 @@ where
         completion.cached_tokens = pace.cached_tokens();
         match (&completion.oddity, stream) {
             (Some(Oddity::ErrorInside(status)), _) => {
-                let dialect = ticket.operation.dialect();
-                let error = ApiError::of(*status);
-                dialect.error_in(stream, &mut self.body, &error, completion.id);
+                let (operation, status) = (ticket.operation, *status);
+                operation.error_inside(stream, &mut self.body, &completion, status);
             }
             (_, Some(form)) => {
                 let mut frames = Frames::default();

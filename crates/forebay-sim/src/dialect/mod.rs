@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::config::RateHeaders;
 use crate::http::{Head, Input, Output, param};
@@ -25,6 +26,10 @@ pub(crate) use anthropic::{
 };
 pub(crate) use frames::Frames;
 pub(crate) use message::tokens;
+pub(crate) use openai::{
+    BatchEndpoint, BatchLine, BatchLines, BatchStatus, BatchUsage, DeletedFile, Errors, FileObject,
+    LineOutcome, ListObject, OpenAiBatch, RequestCounts, openai_id, read_lines,
+};
 
 /// A provider's way of speaking: its keys, errors, ids and rate headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -106,6 +111,10 @@ pub(crate) enum Details {
         /// Base64 of little-endian floats; else numbers.
         base64: bool,
     },
+    /// More than one choice of a chat completion.
+    Choices(u32),
+    /// What a response repeats of its request.
+    Response(Box<openai::Echo>),
     /// Gemini's generation.
     Gemini {
         /// The candidates wanted, at least 1.
@@ -152,6 +161,19 @@ pub(crate) struct Completion<'a> {
     /// What is wrong with it on purpose.
     pub(crate) oddity: Option<Oddity>,
     pub(crate) details: Details,
+}
+
+impl Details {
+    /// The details with the inputs of embeddings under a seed.
+    pub(crate) fn seeded(&self, seed: u64) -> Details {
+        let mut details = self.clone();
+        if let Details::Embeddings { inputs, .. } = &mut details {
+            for input in inputs {
+                *input = xxh3_64_with_seed(&input.to_le_bytes(), seed);
+            }
+        }
+        details
+    }
 }
 
 impl Completion<'_> {
@@ -278,10 +300,8 @@ impl Operation {
             Operation::GenerateContent => gemini::parse(around, gemini::Want::Answer, body),
             Operation::StreamGenerateContent => gemini::parse(around, gemini::Want::Stream, body),
             Operation::GeminiCountTokens => gemini::parse(around, gemini::Want::Count, body),
-            Operation::Responses | Operation::Embeddings => Parsed {
-                problem: Some(ApiError::of(501)),
-                ..Parsed::default()
-            },
+            Operation::Responses => openai::parse_response(body),
+            Operation::Embeddings => openai::parse_embeddings(body),
         }
     }
 
@@ -295,7 +315,31 @@ impl Operation {
                 gemini::write(body, &gemini::completion(completion));
             }
             Operation::GeminiCountTokens => gemini::write(body, &gemini::token_count(completion)),
-            Operation::Responses | Operation::Embeddings => body.clear(),
+            Operation::Responses => write_json(body, &openai::response(completion)),
+            Operation::Embeddings => write_json(body, &openai::embeddings(completion)),
+        }
+    }
+
+    /// Writes the body of an answer with status 200 that is an error.
+    pub(crate) fn error_inside(
+        self,
+        form: Option<StreamForm>,
+        body: &mut Vec<u8>,
+        completion: &Completion<'_>,
+        status: u16,
+    ) {
+        let error = ApiError::of(status);
+        match self {
+            Operation::Responses => write_json(body, &openai::failed(completion, &error)),
+            Operation::ChatCompletions
+            | Operation::Embeddings
+            | Operation::Messages
+            | Operation::CountTokens
+            | Operation::GenerateContent
+            | Operation::StreamGenerateContent
+            | Operation::GeminiCountTokens => {
+                self.dialect().error_in(form, body, &error, completion.id);
+            }
         }
     }
 
@@ -311,8 +355,8 @@ impl Operation {
             Operation::ChatCompletions => openai::frames(frames, completion, step, form.usage),
             Operation::Messages => anthropic::frames(frames, completion, step),
             Operation::StreamGenerateContent => gemini::frames(frames, completion, form, step),
-            Operation::Responses
-            | Operation::Embeddings
+            Operation::Responses => openai::response_frames(frames, completion, step),
+            Operation::Embeddings
             | Operation::CountTokens
             | Operation::GenerateContent
             | Operation::GeminiCountTokens => {}

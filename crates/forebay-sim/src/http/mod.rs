@@ -5,11 +5,13 @@
 mod chunked;
 mod head;
 mod input;
+mod multipart;
 mod output;
 mod query;
 
 pub(crate) use head::{Head, Method, Span};
 pub(crate) use input::{Input, ReadError, Request};
+pub(crate) use multipart::{Field, fields};
 pub(crate) use output::{Output, reason_phrase};
 pub(crate) use query::param;
 

@@ -6,7 +6,9 @@
 use serde::Deserialize;
 
 use crate::batching::Batching;
-use crate::config::{Answers, Config, Faults, Latency, Limits, Outage, OutputLength, Step, Tenant};
+use crate::config::{
+    Answers, Batches, Config, Faults, Latency, Limits, Outage, OutputLength, Step, Tenant,
+};
 use crate::faults::Rules;
 
 /// A back end that is described in words and numbers.
@@ -35,6 +37,7 @@ struct Form {
     capacity: Vec<Step>,
     outages: Vec<Outage>,
     tenant: Option<Tenant>,
+    batches: Batches,
     faults: Faults,
     rules: Rules,
 }
@@ -54,6 +57,7 @@ impl Default for Form {
             capacity: config.capacity,
             outages: config.outages,
             tenant: config.tenant,
+            batches: config.batches,
             faults: config.faults,
             rules: config.rules,
         }
@@ -135,6 +139,7 @@ impl Form {
         if let Some(ramp) = self.limits.ramp {
             fine("limits.ramp.growth", ramp.growth, 1e6)?;
         }
+        fine("batches.missing", self.batches.missing, 1.0)?;
         for step in &self.capacity {
             fine("capacity.factor", step.factor, 1e6)?;
         }

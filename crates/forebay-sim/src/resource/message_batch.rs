@@ -22,15 +22,6 @@ use crate::dialect::{
 };
 use crate::sim::Shared;
 
-/// The time until the first request of a batch is taken up; a second shows clients that wait.
-const BEGINS_AFTER: Duration = Duration::from_secs(1);
-
-/// The time that a batch has; Anthropic API reference.
-const EXPIRES_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Requests of one batch that are worked on at the same time.
-const PARALLEL: usize = 64;
-
 /// A batch.
 #[derive(Debug)]
 pub(super) struct Batch {
@@ -86,7 +77,7 @@ impl Batch {
             },
             request_counts: state.counts(self.requests.len()),
             created_at: time(self.created),
-            expires_at: time(self.created + EXPIRES_AFTER),
+            expires_at: time(self.created + shared.config.batches.expires_after),
             ended_at: state.ended.map(time),
             cancel_initiated_at: state.cancelled.map(time),
             archived_at: None,
@@ -165,11 +156,12 @@ impl State {
 
 /// Works a batch off.
 pub(super) async fn run(shared: Arc<Shared>, batch: Arc<Batch>) {
+    let config = &shared.config.batches;
     let mut working = JoinSet::new();
     let mut requests = 0..batch.requests.len();
     let mut cancelled = false;
-    let expiry = tokio::time::sleep(EXPIRES_AFTER);
-    let beginning = tokio::time::sleep(BEGINS_AFTER);
+    let expiry = tokio::time::sleep(config.expires_after);
+    let beginning = tokio::time::sleep(config.validating);
     tokio::pin!(expiry, beginning);
     tokio::select! {
         biased;
@@ -177,7 +169,7 @@ pub(super) async fn run(shared: Arc<Shared>, batch: Arc<Batch>) {
         () = batch.cancelled.notified() => cancelled = true,
     }
     loop {
-        while !cancelled && working.len() < PARALLEL {
+        while !cancelled && working.len() < config.parallel.max(1) {
             let Some(at) = requests.next() else { break };
             working.spawn(one(Arc::clone(&shared), Arc::clone(&batch), at));
         }

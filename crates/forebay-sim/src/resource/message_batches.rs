@@ -7,10 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::message_batch::{Batch, run};
 use super::paging::page;
-use super::{Asked, NoPage, Page};
-use crate::dialect::{
-    ApiError, BatchList, BatchObject, DeletedBatch, Dialect, read_batch, write_json,
-};
+use super::{Asked, NoPage, Page, json};
+use crate::dialect::{ApiError, BatchList, BatchObject, DeletedBatch, Dialect, read_batch};
 use crate::http::Method;
 use crate::route::Resource;
 use crate::sim::Shared;
@@ -157,12 +155,6 @@ fn make_room(list: &mut Vec<Arc<Batch>>, requests: usize) -> Result<(), NoPage> 
         list.remove(oldest);
     }
     Ok(())
-}
-
-fn json(value: &impl serde::Serialize) -> Page {
-    let mut body = Vec::new();
-    write_json(&mut body, value);
-    Page::json(body)
 }
 
 fn invalid(message: String) -> NoPage {

@@ -3,6 +3,9 @@
 //! Owns these resources and their pages. Never touches a connection; a batch is worked off by a
 //! task of its own.
 
+mod batch;
+mod batches;
+mod files;
 mod message_batch;
 mod message_batches;
 mod models;
@@ -11,9 +14,11 @@ mod work;
 
 use std::sync::Arc;
 
+pub(crate) use batches::OpenAiBatches;
+pub(crate) use files::Files;
 pub(crate) use message_batches::MessageBatches;
 
-use crate::dialect::{ApiError, Dialect};
+use crate::dialect::{ApiError, Dialect, write_json};
 use crate::http::Method;
 use crate::route::Resource;
 use crate::sim::Shared;
@@ -67,16 +72,23 @@ impl From<ApiError> for NoPage {
     }
 }
 
+/// A page with this as JSON.
+fn json(value: &impl serde::Serialize) -> Page {
+    let mut body = Vec::new();
+    write_json(&mut body, value);
+    Page::json(body)
+}
+
 /// Answers a request for a resource.
 pub(crate) fn respond(shared: &Arc<Shared>, asked: Asked<'_>) -> Result<Page, NoPage> {
     match asked.resource {
         Resource::Models(name) | Resource::GeminiModels(name) => {
             models::respond(shared, asked, name)
         }
-        Resource::Files(_)
-        | Resource::FileContent(_)
-        | Resource::Batches(_)
-        | Resource::CancelBatch(_) => Err(NoPage::NotFound),
+        Resource::Files(id) => files::respond(shared, asked, id),
+        Resource::FileContent(id) => files::respond(shared, asked, Some(id)),
+        Resource::Batches(id) => batches::respond(shared, asked, id),
+        Resource::CancelBatch(id) => batches::respond(shared, asked, Some(id)),
         Resource::MessageBatches(_)
         | Resource::CancelMessageBatch(_)
         | Resource::MessageBatchResults(_) => message_batches::respond(shared, asked),

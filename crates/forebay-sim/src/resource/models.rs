@@ -29,6 +29,8 @@ pub(super) fn respond(
         }
         Some(name) => match models.iter().find(|model| *model == name) {
             Some(model) => asked.dialect.model(&mut body, model),
+            // Any model is served; OpenAI's compatible servers tell so.
+            None if asked.dialect == Dialect::OpenAi => asked.dialect.model(&mut body, name),
             None => return Err(asked.dialect.no_model(name).into()),
         },
     }

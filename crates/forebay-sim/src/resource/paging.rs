@@ -41,6 +41,50 @@ fn invalid(message: impl Into<Cow<'static, str>>) -> Box<ApiError> {
     Box::new(ApiError::invalid(message))
 }
 
+/// Which entries of one of OpenAI's lists a page shows, and whether there are more.
+///
+/// The page is after `after`, or the first; `limit` long, from 1 to `most`.
+pub(super) fn page_after(
+    query: &str,
+    ids: &[&str],
+    default: usize,
+    most: usize,
+) -> Result<(Range<usize>, bool), Box<ApiError>> {
+    let bad = |param: &'static str, message: String| {
+        Box::new(ApiError {
+            param: Some(param),
+            ..ApiError::invalid(message)
+        })
+    };
+    let limit = match param(query, "limit") {
+        None => default,
+        Some(limit) => {
+            let limit = limit
+                .parse()
+                .ok()
+                .filter(|limit| (1..=most).contains(limit));
+            limit.ok_or_else(|| {
+                let message = format!("Invalid 'limit': expected an integer from 1 to {most}.");
+                bad("limit", message)
+            })?
+        }
+    };
+    let start = match param(query, "after") {
+        None => 0,
+        Some(id) => match ids.iter().position(|known| *known == id) {
+            Some(at) => at + 1,
+            None => {
+                return Err(bad(
+                    "after",
+                    format!("Invalid 'after': no such object: {id}"),
+                ));
+            }
+        },
+    };
+    let end = (start + limit).min(ids.len());
+    Ok((start..end, end < ids.len()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::dialect::{ApiError, Around, Operation};
+use crate::dialect::{Around, Operation};
 use crate::faults::decide;
 use crate::plan::{Order, Planner};
 use crate::script::{Call, Oddity};
@@ -71,18 +71,22 @@ pub(super) async fn work(
             let tokens = generation.completion.output_tokens;
             generation.pace.reach(tokens).await;
             generation.completion.cached_tokens = generation.pace.cached_tokens();
-            let told = generation.completion.told_status();
-            match generation.completion.oddity {
+            let completion = &generation.completion;
+            let told = completion.told_status();
+            match completion.oddity {
                 Some(Oddity::ErrorInside(status)) => {
-                    let error = ApiError::of(status);
-                    let id = generation.completion.id;
-                    operation.dialect().error(&mut answer, &error, id);
+                    operation.error_inside(None, &mut answer, completion, status);
                 }
-                _ => operation.completion(&mut answer, &generation.completion),
+                _ => operation.completion(&mut answer, completion),
             }
             ticket.settle(shared.since_start());
             ticket.answered(told);
-            Some((told, answer))
+            // A response that failed is an answer for all that.
+            let status = match operation == Operation::Responses {
+                true => 200,
+                false => told,
+            };
+            Some((status, answer))
         }
         Order::Raw(_) | Order::Reset | Order::Endless(_) => None,
         Order::Stall => std::future::pending().await,

@@ -175,7 +175,9 @@ async fn a_session_that_read_all_of_its_input_says_how_much() {
         };
         assert_eq!(scenario.run().await.summary.pending, 0);
         let journal = std::fs::read_to_string(&path).unwrap();
-        let last = journal.lines().rfind(|line| line.contains(r#""t":"items""#));
+        let last = journal
+            .lines()
+            .rfind(|line| line.contains(r#""t":"items""#));
         let total = format!(r#""total":{n},"#);
         assert!(last.is_some_and(|line| line.contains(&total)), "{last:?}");
     }

@@ -118,7 +118,9 @@ fn response<'a>(completion: &'a Completion<'_>, text: &'a str, last: bool) -> Re
     let blocked = completion.end == End::Filtered;
     let wanted = match completion.details {
         Details::Gemini { candidates, .. } => candidates,
-        Details::None | Details::Embeddings { .. } => 1,
+        Details::None | Details::Embeddings { .. } | Details::Choices(_) | Details::Response(_) => {
+            1
+        }
     };
     let shown = match blocked || completion.oddity == Some(Oddity::NoChoices) {
         true => 0,
@@ -196,7 +198,9 @@ fn usage(completion: &Completion<'_>, candidates: u64, last: bool) -> UsageMetad
     let output = completion.output_tokens * candidates;
     let thoughts = match completion.details {
         Details::Gemini { thoughts, .. } => thoughts,
-        Details::None | Details::Embeddings { .. } => 0,
+        Details::None | Details::Embeddings { .. } | Details::Choices(_) | Details::Response(_) => {
+            0
+        }
     };
     let (output, thoughts) = match last {
         true => (output, thoughts),

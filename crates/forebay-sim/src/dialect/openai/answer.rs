@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::dialect::{Completion, End, Id, request_id};
+use super::said::Said;
+use crate::dialect::{Completion, Details, End, Id, request_id};
 use crate::http::Output;
+use crate::script::Oddity;
 
 #[derive(Serialize)]
 pub(in crate::dialect) struct ChatCompletion<'a> {
@@ -15,8 +17,9 @@ pub(in crate::dialect) struct ChatCompletion<'a> {
     object: &'static str,
     created: u64,
     model: &'a str,
-    choices: [Choice<'a>; 1],
-    usage: Usage,
+    choices: Vec<Choice<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Usage>,
     service_tier: &'static str,
     system_fingerprint: &'static str,
 }
@@ -32,9 +35,43 @@ struct Choice<'a> {
 #[derive(Serialize)]
 struct Assistant<'a> {
     role: &'static str,
-    content: &'a str,
-    refusal: (),
+    content: Option<&'a str>,
+    refusal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<[ToolCall<'a>; 1]>,
     annotations: [(); 0],
+}
+
+#[derive(Serialize)]
+pub(super) struct ToolCall<'a> {
+    id: Id<'a>,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    function: Function<'a>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Function<'a> {
+    name: &'a str,
+    arguments: &'a str,
+}
+
+impl<'a> ToolCall<'a> {
+    pub(super) fn new(id: u64, name: &'a str, arguments: &'a str) -> ToolCall<'a> {
+        ToolCall {
+            id: call_id(id),
+            kind: "function",
+            function: Function { name, arguments },
+        }
+    }
+}
+
+/// The id of a call in an answer.
+pub(super) fn call_id(number: u64) -> Id<'static> {
+    Id {
+        prefix: "call_",
+        number,
+    }
 }
 
 #[derive(Serialize)]
@@ -49,6 +86,7 @@ pub(super) struct Usage {
 #[derive(Default, Serialize)]
 struct PromptDetails {
     cached_tokens: u64,
+    cache_write_tokens: u64,
     audio_tokens: u64,
 }
 
@@ -61,17 +99,23 @@ struct CompletionDetails {
 }
 
 impl Usage {
-    pub(super) fn of(completion: &Completion<'_>) -> Usage {
-        Usage {
+    /// The usage of all choices; `None` if it is to be missing.
+    pub(super) fn of(completion: &Completion<'_>) -> Option<Usage> {
+        if completion.oddity == Some(Oddity::NoUsage) {
+            return None;
+        }
+        let output_tokens = completion.output_tokens * u64::from(completion.details.choices());
+        Some(Usage {
             prompt_tokens: completion.input_tokens,
-            completion_tokens: completion.output_tokens,
-            total_tokens: completion.input_tokens + completion.output_tokens,
+            completion_tokens: output_tokens,
+            total_tokens: completion.input_tokens + output_tokens,
             prompt_tokens_details: PromptDetails {
                 cached_tokens: completion.cached_tokens,
+                cache_write_tokens: 0,
                 audio_tokens: 0,
             },
             completion_tokens_details: CompletionDetails::default(),
-        }
+        })
     }
 }
 
@@ -84,29 +128,64 @@ pub(in crate::dialect) fn completion<'a>(completion: &'a Completion<'_>) -> Chat
         object: "chat.completion",
         created: completion.wall.as_secs(),
         model: &completion.model,
-        choices: [Choice {
-            index: 0,
-            message: Assistant {
-                role: "assistant",
-                content: &completion.text,
-                refusal: (),
-                annotations: [],
-            },
-            logprobs: (),
-            finish_reason: finish_reason(completion.end),
-        }],
+        choices: match completion.oddity {
+            Some(Oddity::NoChoices) => Vec::new(),
+            _ => (0..completion.details.choices())
+                .map(|index| choice(completion, index))
+                .collect(),
+        },
         usage: Usage::of(completion),
         service_tier: "default",
         system_fingerprint: "fp_forebaysim",
     }
 }
 
+fn choice<'a>(completion: &'a Completion<'_>, index: u32) -> Choice<'a> {
+    let mut message = Assistant {
+        role: "assistant",
+        content: None,
+        refusal: None,
+        tool_calls: None,
+        annotations: [],
+    };
+    match Said::of(completion) {
+        Said::Nothing => {}
+        Said::Text(text) => message.content = Some(text),
+        Said::Refusal(text) => message.refusal = Some(text),
+        Said::Call { name, arguments } => {
+            // The ids of calls differ between the choices too.
+            let id = completion.id ^ (u64::from(index) << 48);
+            message.tool_calls = Some([ToolCall::new(id, name, arguments)]);
+        }
+    }
+    Choice {
+        index,
+        message,
+        logprobs: (),
+        finish_reason: finish_reason(completion),
+    }
+}
+
 /// This dialect's word for why a text ends.
-pub(super) fn finish_reason(end: End) -> &'static str {
-    match end {
+pub(super) fn finish_reason(completion: &Completion<'_>) -> &'static str {
+    match completion.end {
+        End::Stop if matches!(Said::of(completion), Said::Call { .. }) => "tool_calls",
         End::Stop | End::Refused => "stop",
         End::Length => "length",
         End::Filtered => "content_filter",
+    }
+}
+
+impl Details {
+    /// The choices of a chat completion, at least 1.
+    pub(crate) fn choices(&self) -> u32 {
+        match self {
+            Details::Choices(choices) => *choices,
+            Details::None
+            | Details::Embeddings { .. }
+            | Details::Response(_)
+            | Details::Gemini { .. } => 1,
+        }
     }
 }
 

@@ -41,25 +41,32 @@ struct ErrorFields<'a> {
 }
 
 pub(in crate::dialect) fn error(error: &ApiError) -> ErrorBody<'_> {
-    let (kind, code, message) = own(error.status);
     ErrorBody {
         error: ErrorFields {
-            message: match &*error.message {
-                "" => message,
-                message => message,
-            },
+            message: message(error),
             kind: match &*error.kind {
-                "" => kind,
+                "" => own(error.status).0,
                 kind => kind,
             },
             param: error.param,
-            // A kind that was given does not get a code that was not.
-            code: error
-                .code
-                .as_deref()
-                .or(code.filter(|_| error.kind.is_empty())),
+            code: code(error),
         },
     }
+}
+
+/// The error's message, or else this dialect's own.
+pub(super) fn message(error: &ApiError) -> &str {
+    match &*error.message {
+        "" => own(error.status).2,
+        message => message,
+    }
+}
+
+/// The error's code, or else this dialect's own; a kind that was given does not get a code that
+/// was not.
+pub(super) fn code(error: &ApiError) -> Option<&str> {
+    let code = error.code.as_deref();
+    code.or(own(error.status).1.filter(|_| error.kind.is_empty()))
 }
 
 /// This dialect's type, code and message for a status.

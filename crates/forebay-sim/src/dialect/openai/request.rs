@@ -2,13 +2,29 @@
 //!
 //! Owns what this dialect rejects with 400. Never sees the key.
 
-use serde::Deserialize;
+use std::borrow::Cow;
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::tools::{self, FormatAt};
 use crate::dialect::message::{self, Message, Text};
-use crate::dialect::{ApiError, Ask, Parsed, StreamForm};
+use crate::dialect::{ApiError, Ask, Details, Parsed, StreamForm};
 
 /// Models that reject `max_tokens`.
 const REASONING: [&str; 4] = ["o1", "o3", "o4", "gpt-5"];
+
+/// The most choices of one answer; OpenAI API reference.
+const MOST_CHOICES: u32 = 128;
+
+/// The most stop sequences; OpenAI API reference.
+const MOST_STOPS: usize = 4;
+
+/// Where the form of the text is asked for.
+const FORMAT: FormatAt = FormatAt {
+    param: "response_format",
+    name: "response_format.json_schema.name",
+};
 
 #[derive(Deserialize)]
 struct Body<'a> {
@@ -20,6 +36,15 @@ struct Body<'a> {
     max_completion_tokens: Option<u64>,
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
+    n: Option<u32>,
+    #[serde(borrow)]
+    stop: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tools: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tool_choice: Option<&'a RawValue>,
+    #[serde(borrow)]
+    response_format: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -27,19 +52,68 @@ struct StreamOptions {
     include_usage: Option<bool>,
 }
 
+impl<'a> Body<'a> {
+    /// Whether any message says "JSON".
+    fn says_json(&self) -> bool {
+        let says = |message: &Message<'_>| {
+            let text = &message.content.0;
+            text.to_ascii_lowercase().contains("json")
+        };
+        self.messages.iter().flatten().any(says)
+    }
+
+    fn stops(&self) -> Result<Vec<Cow<'a, str>>, ApiError> {
+        let Some(stop) = self.stop else {
+            return Ok(Vec::new());
+        };
+        let stops = serde_json::from_str::<Option<Text<'a>>>(stop.get())
+            .map(|one| Vec::from_iter(one))
+            .or_else(|_| serde_json::from_str::<Vec<Text<'a>>>(stop.get()));
+        match stops {
+            Ok(stops) if stops.len() <= MOST_STOPS => {
+                Ok(stops.into_iter().map(|stop| stop.0).collect())
+            }
+            Ok(_) | Err(_) => Err(ApiError {
+                param: Some("stop"),
+                ..ApiError::invalid(format!(
+                    "Invalid 'stop': expected a string or an array of at most {MOST_STOPS} \
+                     strings."
+                ))
+            }),
+        }
+    }
+}
+
 pub(in crate::dialect) fn parse(body: &[u8]) -> Parsed<'_> {
     let mut body: Body<'_> = match serde_json::from_slice(body) {
         Ok(body) => body,
-        Err(error) => {
-            return Parsed {
-                problem: Some(malformed(&error)),
-                ..Parsed::default()
-            };
-        }
+        Err(error) => return malformed(&error),
     };
-    let problem = problem(&body);
+    let mut problem = problem(&body);
+    // Kept apart, so that the first problem stays the one that is told.
+    let mut note = |error: ApiError| {
+        problem.get_or_insert(error);
+    };
+    let chosen = tools::chosen(body.tools, body.tool_choice).unwrap_or_else(|error| {
+        note(error);
+        None
+    });
+    let text_schema = tools::text_schema(body.response_format, FORMAT, || body.says_json())
+        .unwrap_or_else(|error| {
+            note(error);
+            None
+        });
+    let stop = body.stops().unwrap_or_else(|error| {
+        note(error);
+        Vec::new()
+    });
+    let (function, schema) = match chosen {
+        Some(chosen) => (Some(chosen.name), chosen.parameters),
+        None => (None, text_schema),
+    };
     let messages = body.messages.as_deref_mut().unwrap_or_default();
-    let input_tokens = message::tokens_of_chars(message::chars(messages));
+    let tool_chars = body.tools.map_or(0, |tools| tools.get().len() as u64);
+    let input_tokens = message::tokens_of_chars(message::chars(messages) + tool_chars);
     let ask = Ask {
         prompt: message::last_user(messages),
         earlier: message::others(messages),
@@ -52,33 +126,70 @@ pub(in crate::dialect) fn parse(body: &[u8]) -> Parsed<'_> {
                 .is_some_and(|options| options.include_usage == Some(true)),
             sse: true,
         }),
-        ..Ask::default()
+        function,
+        schema,
+        stop,
+        details: match body.n {
+            None | Some(0 | 1) => Details::None,
+            Some(n) => Details::Choices(n),
+        },
     };
     Parsed { ask, problem }
 }
 
-fn malformed(error: &serde_json::Error) -> ApiError {
-    if error.is_data() {
-        return ApiError::invalid(format!("Invalid request body: {error}"));
+/// A body that is not JSON, or not of the right types.
+pub(super) fn malformed<'a>(error: &serde_json::Error) -> Parsed<'a> {
+    let problem = match error.is_data() {
+        true => ApiError::invalid(format!("Invalid request body: {error}")),
+        false => ApiError::invalid(NO_JSON),
+    };
+    Parsed {
+        problem: Some(problem),
+        ..Parsed::default()
     }
-    ApiError::invalid(
-        "We could not parse the JSON body of your request. (HINT: This likely means you aren't \
+}
+
+/// What OpenAI says of a body that is not JSON.
+const NO_JSON: &str = "We could not parse the JSON body of your request. (HINT: This likely means you aren't \
          using your HTTP library correctly. The OpenAI API expects a JSON payload, but what was \
-         sent was not valid JSON.)",
-    )
+         sent was not valid JSON.)";
+
+/// The model, or the problem that there is none.
+pub(super) fn named<'m>(model: Option<&'m Text<'_>>) -> Result<&'m str, ApiError> {
+    match model.map_or("", |model| &model.0) {
+        "" => Err(ApiError::invalid("you must provide a model parameter")),
+        model => Ok(model),
+    }
+}
+
+/// The problem that a parameter is missing.
+pub(super) fn missing(param: &'static str) -> ApiError {
+    ApiError {
+        param: Some(param),
+        code: Some("missing_required_parameter".into()),
+        ..ApiError::invalid(format!("Missing required parameter: '{param}'."))
+    }
+}
+
+/// The problem that a parameter is below its least value.
+pub(super) fn below(param: &'static str, least: u64, got: u64) -> ApiError {
+    ApiError {
+        param: Some(param),
+        code: Some("integer_below_min_value".into()),
+        ..ApiError::invalid(format!(
+            "Invalid '{param}': integer below minimum value. Expected a value >= {least}, but got \
+             {got} instead."
+        ))
+    }
 }
 
 fn problem(body: &Body<'_>) -> Option<ApiError> {
-    let model = body.model.as_ref().map_or("", |model| &model.0);
-    if model.is_empty() {
-        return Some(ApiError::invalid("you must provide a model parameter"));
-    }
+    let model = match named(body.model.as_ref()) {
+        Ok(model) => model,
+        Err(problem) => return Some(problem),
+    };
     let Some(messages) = &body.messages else {
-        return Some(ApiError {
-            param: Some("messages"),
-            code: Some("missing_required_parameter".into()),
-            ..ApiError::invalid("Missing required parameter: 'messages'.")
-        });
+        return Some(missing("messages"));
     };
     if messages.is_empty() {
         return Some(ApiError {
@@ -101,16 +212,20 @@ fn problem(body: &Body<'_>) -> Option<ApiError> {
         });
     }
     if body.max_completion_tokens.or(body.max_tokens) == Some(0) {
-        return Some(ApiError {
-            param: Some("max_tokens"),
-            code: Some("integer_below_min_value".into()),
-            ..ApiError::invalid(
-                "Invalid 'max_tokens': integer below minimum value. Expected a value >= 1, but \
-                 got 0 instead.",
-            )
-        });
+        return Some(below("max_tokens", 1, 0));
     }
-    None
+    match body.n {
+        Some(0) => Some(below("n", 1, 0)),
+        Some(n) if n > MOST_CHOICES => Some(ApiError {
+            param: Some("n"),
+            code: Some("integer_above_max_value".into()),
+            ..ApiError::invalid(format!(
+                "Invalid 'n': integer above maximum value. Expected a value <= {MOST_CHOICES}, \
+                 but got {n} instead."
+            ))
+        }),
+        None | Some(_) => None,
+    }
 }
 
 #[cfg(test)]

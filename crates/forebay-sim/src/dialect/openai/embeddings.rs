@@ -1,0 +1,427 @@
+//! Embeddings: their requests and their vectors.
+//!
+//! Owns what is rejected with 400, and the choice of vectors from seed and text alone. Never
+//! streams.
+
+use std::fmt;
+
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::request::{malformed, missing, named};
+use crate::dialect::message::{Text, tokens};
+use crate::dialect::{ApiError, Ask, Completion, Details, Parsed};
+use crate::script::Oddity;
+
+/// The most inputs of a call; OpenAI API reference.
+const MOST_INPUTS: usize = 2048;
+
+/// The most tokens of an input; OpenAI API reference.
+const MOST_TOKENS: u64 = 8192;
+
+/// The most tokens of a call; OpenAI API reference.
+const MOST_TOKENS_OF_ALL: u64 = 300_000;
+
+/// The dimensions of `text-embedding-3-large`; OpenAI's embeddings guide.
+const LARGE: usize = 3072;
+
+/// The dimensions of the other models; OpenAI's embeddings guide.
+const SMALL: usize = 1536;
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(borrow)]
+    model: Option<Text<'a>>,
+    #[serde(borrow)]
+    input: Option<Inputs<'a>>,
+    #[serde(borrow)]
+    encoding_format: Option<Text<'a>>,
+    dimensions: Option<usize>,
+}
+
+/// All inputs of a call.
+struct Inputs<'a> {
+    list: Vec<Input>,
+    /// The first one, if it is text.
+    first: Text<'a>,
+}
+
+/// One input.
+#[derive(Clone, Copy, Debug)]
+struct Input {
+    /// A number from its text or its tokens.
+    hash: u64,
+    tokens: u64,
+}
+
+pub(in crate::dialect) fn parse(body: &[u8]) -> Parsed<'_> {
+    let body: Body<'_> = match serde_json::from_slice(body) {
+        Ok(body) => body,
+        Err(error) if error.to_string().starts_with(BAD_INPUT) => {
+            return Parsed {
+                problem: Some(bad_input()),
+                ..Parsed::default()
+            };
+        }
+        Err(error) => return malformed(&error),
+    };
+    let problem = problem(&body);
+    let model = body.model.unwrap_or_default().0;
+    let (list, first) = match body.input {
+        Some(inputs) => (inputs.list, inputs.first),
+        None => (Vec::new(), Text::default()),
+    };
+    let widest = widest(&model);
+    let ask = Ask {
+        prompt: first.0,
+        model,
+        input_tokens: list.iter().map(|input| input.tokens).sum(),
+        details: Details::Embeddings {
+            inputs: list.iter().map(|input| input.hash).collect(),
+            dimensions: body.dimensions.unwrap_or(widest),
+            base64: body.encoding_format.is_some_and(|form| form.0 == "base64"),
+        },
+        ..Ask::default()
+    };
+    Parsed { ask, problem }
+}
+
+fn widest(model: &str) -> usize {
+    match model.contains("large") {
+        true => LARGE,
+        false => SMALL,
+    }
+}
+
+fn problem(body: &Body<'_>) -> Option<ApiError> {
+    let model = match named(body.model.as_ref()) {
+        Ok(model) => model,
+        Err(problem) => return Some(problem),
+    };
+    let Some(inputs) = &body.input else {
+        return Some(missing("input"));
+    };
+    let of = |param, code: &'static str, message: String| {
+        Some(ApiError {
+            param: Some(param),
+            code: Some(code.into()),
+            ..ApiError::invalid(message)
+        })
+    };
+    let (count, list) = (inputs.list.len(), &inputs.list);
+    if list.is_empty() || list.iter().any(|input| input.tokens == 0) {
+        return Some(bad_input());
+    }
+    if count > MOST_INPUTS {
+        let message = format!(
+            "Invalid 'input': array too long. Expected an array with maximum length \
+             {MOST_INPUTS}, but got an array with length {count} instead."
+        );
+        return of("input", "array_above_max_length", message);
+    }
+    if let Some(Input { tokens, .. }) = list.iter().find(|input| input.tokens > MOST_TOKENS) {
+        return Some(ApiError::invalid(format!(
+            "This model's maximum context length is {MOST_TOKENS} tokens, however you requested \
+             {tokens} tokens ({tokens} in your prompt; 0 for the completion). Please reduce your \
+             prompt; or completion length."
+        )));
+    }
+    let all: u64 = list.iter().map(|input| input.tokens).sum();
+    if all > MOST_TOKENS_OF_ALL {
+        let message =
+            format!("Requested {all} tokens, max {MOST_TOKENS_OF_ALL} tokens per request");
+        return Some(ApiError {
+            kind: "max_tokens_per_request".into(),
+            code: Some("max_tokens_per_request".into()),
+            ..ApiError::invalid(message)
+        });
+    }
+    match &body.encoding_format {
+        Some(form) if form.0 != "float" && form.0 != "base64" => {
+            let message = format!(
+                "Invalid value: '{}'. Supported values are: 'float' and 'base64'.",
+                form.0
+            );
+            return of("encoding_format", "invalid_value", message);
+        }
+        Some(_) | None => {}
+    }
+    let widest = widest(model);
+    let wrong = body
+        .dimensions
+        .filter(|dimensions| !(1..=widest).contains(dimensions));
+    wrong.and_then(|dimensions| {
+        let message = format!(
+            "Invalid value for 'dimensions' = {dimensions}. Must be between 1 and {widest}."
+        );
+        of("dimensions", "invalid_value", message)
+    })
+}
+
+/// How the parser says that an input is none; seen only here.
+const BAD_INPUT: &str = "not an input of embeddings";
+
+fn bad_input() -> ApiError {
+    ApiError {
+        param: Some("input"),
+        ..ApiError::invalid(
+            "'$.input' is invalid. Please check the API reference: \
+             https://platform.openai.com/docs/api-reference.",
+        )
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Inputs<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(InputsVisitor)
+    }
+}
+
+struct InputsVisitor;
+
+impl<'de> Visitor<'de> for InputsVisitor {
+    type Value = Inputs<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string, an array of strings, or an array of tokens")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Inputs {
+            list: vec![Input::of_text(text)],
+            first: Text(text.into()),
+        })
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Inputs {
+            list: vec![Input::of_text(text)],
+            first: Text(text.to_owned().into()),
+        })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut inputs = Inputs {
+            list: Vec::new(),
+            first: Text::default(),
+        };
+        let mut tokens = Vec::new();
+        while let Some(item) = items.next_element::<Element<'de>>()? {
+            match item {
+                Element::Token(token) if inputs.list.is_empty() => tokens.push(token),
+                Element::Text(text) if tokens.is_empty() => {
+                    inputs.list.push(Input::of_text(&text.0));
+                    if inputs.list.len() == 1 {
+                        inputs.first = text;
+                    }
+                }
+                Element::Tokens(list) if tokens.is_empty() => {
+                    inputs.list.push(Input::of_tokens(&list));
+                }
+                Element::Token(_) | Element::Text(_) | Element::Tokens(_) => {
+                    return Err(serde::de::Error::custom(BAD_INPUT));
+                }
+            }
+        }
+        if !tokens.is_empty() {
+            inputs.list.push(Input::of_tokens(&tokens));
+        }
+        Ok(inputs)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "not an input of embeddings")]
+enum Element<'a> {
+    Token(u32),
+    Text(#[serde(borrow)] Text<'a>),
+    Tokens(Vec<u32>),
+}
+
+impl Input {
+    fn of_text(text: &str) -> Input {
+        Input {
+            hash: xxh3_64(text.as_bytes()),
+            tokens: match text.is_empty() {
+                true => 0,
+                false => tokens(text),
+            },
+        }
+    }
+
+    fn of_tokens(tokens: &[u32]) -> Input {
+        let bytes: Vec<u8> = tokens
+            .iter()
+            .flat_map(|token| token.to_le_bytes())
+            .collect();
+        Input {
+            hash: xxh3_64(&bytes),
+            tokens: tokens.len() as u64,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(in crate::dialect) struct Embeddings<'a> {
+    object: &'static str,
+    data: Vec<Embedding>,
+    model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Usage>,
+}
+
+#[derive(Serialize)]
+struct Embedding {
+    object: &'static str,
+    index: usize,
+    embedding: Option<Vector>,
+}
+
+#[derive(Serialize)]
+struct Usage {
+    prompt_tokens: u64,
+    total_tokens: u64,
+}
+
+/// A vector's numbers, made when they are written.
+struct Vector {
+    seed: u64,
+    dimensions: usize,
+    base64: bool,
+}
+
+pub(in crate::dialect) fn embeddings<'a>(completion: &'a Completion<'_>) -> Embeddings<'a> {
+    let (inputs, width, base64) = match &completion.details {
+        Details::Embeddings {
+            inputs,
+            dimensions,
+            base64,
+        } => (&inputs[..], *dimensions, *base64),
+        Details::None | Details::Choices(_) | Details::Response(_) | Details::Gemini { .. } => {
+            (&[][..], 0, false)
+        }
+    };
+    let embedding = |(index, seed): (usize, &u64)| Embedding {
+        object: "embedding",
+        index,
+        embedding: match completion.oddity {
+            Some(Oddity::NullContent) => None,
+            Some(Oddity::EmptyText) => Some(0),
+            _ => Some(width),
+        }
+        .map(|dimensions| Vector {
+            seed: *seed,
+            dimensions,
+            base64,
+        }),
+    };
+    Embeddings {
+        object: "list",
+        data: match completion.oddity {
+            Some(Oddity::NoChoices) => Vec::new(),
+            _ => inputs.iter().enumerate().map(embedding).collect(),
+        },
+        model: &completion.model,
+        usage: (completion.oddity != Some(Oddity::NoUsage)).then_some(Usage {
+            prompt_tokens: completion.input_tokens,
+            total_tokens: completion.input_tokens,
+        }),
+    }
+}
+
+impl Vector {
+    /// The numbers: evenly drawn, then scaled to length 1.
+    fn numbers(&self) -> Vec<f32> {
+        let mut rng = fastrand::Rng::with_seed(self.seed);
+        let mut numbers: Vec<f32> = (0..self.dimensions)
+            .map(|_| rng.f32() * 2.0 - 1.0)
+            .collect();
+        let squares: f64 = numbers
+            .iter()
+            .map(|number| f64::from(*number).powi(2))
+            .sum();
+        let length = squares.sqrt().max(f64::MIN_POSITIVE);
+        for number in &mut numbers {
+            *number = (f64::from(*number) / length) as f32;
+        }
+        numbers
+    }
+}
+
+impl Serialize for Vector {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let numbers = self.numbers();
+        if !self.base64 {
+            return numbers.serialize(serializer);
+        }
+        let bytes: Vec<u8> = numbers
+            .iter()
+            .flat_map(|number| number.to_le_bytes())
+            .collect();
+        serializer.serialize_str(&base64(&bytes))
+    }
+}
+
+/// Base64 with padding, as RFC 4648 has it.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for digit in 0..4 {
+            text.push(match digit <= chunk.len() {
+                true => char::from(DIGITS[(bits >> (18 - 6 * digit)) as usize & 63]),
+                false => '=',
+            });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_that_of_rfc_4648() {
+        let texts = ["", "f", "fo", "foo", "foob", "fooba", "foobar"];
+        let expected = [
+            "", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy",
+        ];
+        assert_eq!(texts.map(|text| base64(text.as_bytes())), expected);
+    }
+
+    #[test]
+    fn inputs_are_texts_or_tokens_but_not_both() {
+        let tokens = |input: &str| {
+            let body = format!(r#"{{"model":"m","input":{input}}}"#);
+            let parsed = parse(body.as_bytes());
+            match (parsed.problem, parsed.ask.details) {
+                (None, Details::Embeddings { inputs, .. }) => {
+                    Some((inputs.len(), parsed.ask.input_tokens))
+                }
+                (problem, _) => {
+                    assert_eq!(problem, Some(bad_input()), "{input}");
+                    None
+                }
+            }
+        };
+        assert_eq!(tokens(r#""eight ch""#), Some((1, 2)));
+        assert_eq!(tokens(r#"["eight ch","x"]"#), Some((2, 3)));
+        assert_eq!(tokens("[1,2,3]"), Some((1, 3)));
+        assert_eq!(tokens("[[1,2,3],[4]]"), Some((2, 4)));
+        for bad in [
+            r#""""#,
+            "[]",
+            r#"["x",""]"#,
+            r#"["x",1]"#,
+            "[1,[2]]",
+            "[[]]",
+            "[null]",
+        ] {
+            assert_eq!(tokens(bad), None, "{bad}");
+        }
+    }
+}
