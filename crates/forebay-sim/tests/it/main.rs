@@ -28,6 +28,10 @@ mod log;
 mod loopback;
 /// Anthropic's message batches: their life, results and pages.
 mod message_batches;
+/// OpenAI's chat completions, responses and embeddings: every field, every event, every oddity.
+mod openai;
+/// OpenAI's files and batches, from their upload to their end.
+mod openai_batches;
 /// Profiles shape what a client sees.
 mod profiles;
 /// A proxy delays, slices, cuts, resets and swallows, and passes all else.
