@@ -53,3 +53,6 @@ mod kill;
 
 /// `forebay sim check`: judges real runs, and catches what was done to their files afterwards.
 mod check;
+
+/// The official Python SDKs of the providers, as clients of `forebay sim`.
+mod sdk;

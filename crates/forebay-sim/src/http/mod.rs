@@ -13,7 +13,7 @@ pub(crate) use head::{Head, Method, Span};
 pub(crate) use input::{Input, ReadError, Request};
 pub(crate) use multipart::{Field, fields};
 pub(crate) use output::{Output, reason_phrase};
-pub(crate) use query::param;
+pub(crate) use query::{param, unescape};
 
 /// The most bytes a request's head may have; large enough for any client's cookies and tracing.
 pub(crate) const MAX_HEAD: usize = 64 * 1024;

@@ -8,12 +8,16 @@ use std::borrow::Cow;
 pub(crate) fn param<'q>(query: &'q str, name: &str) -> Option<Cow<'q, str>> {
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(key, _)| *key == name)?;
-    Some(decode(value)).filter(|value| !value.is_empty())
+    let value = match value.contains('+') {
+        true => Cow::Owned(unescape(&value.replace('+', " ")).into_owned()),
+        false => unescape(value),
+    };
+    Some(value).filter(|value| !value.is_empty())
 }
 
-/// Undoes percent encoding; what is not encoded right stays as it is.
-fn decode(value: &str) -> Cow<'_, str> {
-    if !value.contains(['%', '+']) {
+/// Undoes percent encoding, in a path as well; what is not encoded right stays as it is.
+pub(crate) fn unescape(value: &str) -> Cow<'_, str> {
+    if !value.contains('%') {
         return Cow::Borrowed(value);
     }
     let mut bytes = Vec::with_capacity(value.len());
@@ -29,7 +33,6 @@ fn decode(value: &str) -> Cow<'_, str> {
                 bytes.push(byte);
                 rest = &after[2..];
             }
-            (b'+', _) => bytes.push(b' '),
             (other, _) => bytes.push(*other),
         }
     }
@@ -45,6 +48,7 @@ mod tests {
         let query = "alt=sse&key=a%2Fb+c%&none=&alt=json";
         assert_eq!(param(query, "alt").as_deref(), Some("sse"));
         assert_eq!(param(query, "key").as_deref(), Some("a/b c%"));
+        assert_eq!(unescape("ft:a%2Fb+c"), "ft:a/b+c");
         assert_eq!((param(query, "none"), param(query, "ke")), (None, None));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::paging::page;
 use super::{Asked, NoPage, Page};
 use crate::dialect::{ApiError, Dialect};
-use crate::http::{Method, param};
+use crate::http::{Method, param, unescape};
 use crate::sim::Shared;
 
 /// The models of a page of Gemini's that does not say how many; Gemini API reference.
@@ -22,7 +22,7 @@ pub(super) fn respond(
     }
     let models = &shared.config.models;
     let mut body = Vec::new();
-    match name {
+    match name.map(unescape).as_deref() {
         None => {
             let (range, next) = range(asked, models).map_err(NoPage::Error)?;
             asked.dialect.models(&mut body, &models[range], next);
