@@ -362,6 +362,89 @@ class Failures(unittest.TestCase):
                     list(stream)
 
 
+class Faults(WithSim):
+    """Faults by the model's name; `forebay sim --list-faults` lists them."""
+
+    def chat(self, fault, **fields):
+        ask = {**SAY, "model": f"sim/fault-{fault}", **fields}
+        return self.client.chat.completions.create(**ask)
+
+    def respond(self, fault, **fields):
+        return self.client.responses.create(model=f"sim/fault-{fault}", input="hello there", **fields)
+
+    def test_odd_completions_are_completions(self):
+        for fault, reason, content, refusal in [
+            ("refusal", "stop", None, "hello there"),
+            ("content-filter", "content_filter", None, None),
+            ("length", "length", "hello there", None),
+            ("empty-text", "stop", "", None),
+            ("null-content", "stop", None, None),
+        ]:
+            with self.subTest(fault):
+                choice = self.chat(fault).choices[0]
+                message = choice.message
+                self.assertEqual((choice.finish_reason, message.content, message.refusal), (reason, content, refusal))
+                with self.chat(fault, stream=True) as stream:
+                    chunks = [chunk.choices[0] for chunk in stream]
+                self.assertEqual(chunks[-1].finish_reason, reason)
+                refused = "".join(chunk.delta.refusal or "" for chunk in chunks)
+                self.assertEqual(refused, refusal or "")
+        self.assertEqual(self.chat("empty-choices").choices, [])
+        self.assertIsNone(self.chat("no-usage").usage)
+        self.assertEqual(self.chat("other-model").model, "sim-other-model")
+
+    def test_odd_responses_are_responses(self):
+        for fault, status, reason in [
+            ("refusal", "completed", None),
+            ("content-filter", "incomplete", "content_filter"),
+            ("length", "incomplete", "max_output_tokens"),
+            ("empty-text", "completed", None),
+            ("empty-choices", "completed", None),
+            ("null-content", "completed", None),
+        ]:
+            with self.subTest(fault):
+                whole = self.respond(fault)
+                with self.respond(fault, stream=True) as stream:
+                    streamed = list(stream)[-1].response
+                for response in [whole, streamed]:
+                    details = response.incomplete_details
+                    self.assertEqual((response.status, details and details.reason), (status, reason))
+        self.assertEqual(self.respond("refusal").output[0].content[0].refusal, "hello there")
+        self.assertIsNone(self.respond("no-usage").usage)
+        failed = self.respond("error-in-200-500")
+        self.assertEqual((failed.status, failed.error.code), ("failed", "server_error"))
+
+    def test_an_error_in_a_stream_is_an_exception(self):
+        text = ""
+        with self.assertRaises(openai.APIError) as caught:
+            with self.chat("error-in-stream", stream=True) as stream:
+                for chunk in stream:
+                    text += chunk.choices[0].delta.content
+        self.assertEqual(text, "hello th")
+        self.assertEqual(caught.exception.code, "server_is_overloaded")
+
+    def test_an_error_among_events_is_an_event(self):
+        with self.respond("error-in-stream", stream=True) as stream:
+            events = list(stream)
+        self.assertEqual((events[-1].type, events[-1].code), ("error", "server_is_overloaded"))
+        self.assertEqual(events[-1].sequence_number, len(events) - 1)
+
+    def test_quotas_have_their_codes(self):
+        for fault, code in [("quota", "insufficient_quota"), ("slow-down", "slow_down")]:
+            with self.assertRaises(openai.RateLimitError) as caught:
+                self.chat(fault)
+            self.assertEqual(caught.exception.code, code)
+
+    def test_the_sdk_waits_as_long_as_it_is_told(self):
+        with client(self.sim, max_retries=1) as caller:
+            for fault, wait in [("429-retry-after-seconds:1", 1.9), ("429-retry-after-ms:1", 0.2)]:
+                begun = time.monotonic()
+                ask = {**SAY, "model": f"sim/fault-{fault}"}
+                answer = caller.chat.completions.create(**ask)
+                self.assertEqual(answer.choices[0].message.content, "hello there")
+                self.assertGreater(time.monotonic() - begun, wait)
+
+
 def lines(count, url="/v1/chat/completions", body=None):
     """A batch's file; each request says its number."""
 

@@ -97,7 +97,7 @@ fn widest(model: &str) -> usize {
 fn problem(body: &Body<'_>) -> Option<ApiError> {
     let model = match named(body.model.as_ref()) {
         Ok(model) => model,
-        Err(problem) => return Some(problem),
+        Err(problem) => return Some(*problem),
     };
     let Some(inputs) = &body.input else {
         return Some(missing("input"));

@@ -62,24 +62,24 @@ impl<'a> Body<'a> {
         self.messages.iter().flatten().any(says)
     }
 
-    fn stops(&self) -> Result<Vec<Cow<'a, str>>, ApiError> {
+    fn stops(&self) -> Result<Vec<Cow<'a, str>>, Box<ApiError>> {
         let Some(stop) = self.stop else {
             return Ok(Vec::new());
         };
         let stops = serde_json::from_str::<Option<Text<'a>>>(stop.get())
-            .map(|one| Vec::from_iter(one))
+            .map(Vec::from_iter)
             .or_else(|_| serde_json::from_str::<Vec<Text<'a>>>(stop.get()));
         match stops {
             Ok(stops) if stops.len() <= MOST_STOPS => {
                 Ok(stops.into_iter().map(|stop| stop.0).collect())
             }
-            Ok(_) | Err(_) => Err(ApiError {
+            Ok(_) | Err(_) => Err(Box::new(ApiError {
                 param: Some("stop"),
                 ..ApiError::invalid(format!(
                     "Invalid 'stop': expected a string or an array of at most {MOST_STOPS} \
                      strings."
                 ))
-            }),
+            })),
         }
     }
 }
@@ -91,8 +91,8 @@ pub(in crate::dialect) fn parse(body: &[u8]) -> Parsed<'_> {
     };
     let mut problem = problem(&body);
     // Kept apart, so that the first problem stays the one that is told.
-    let mut note = |error: ApiError| {
-        problem.get_or_insert(error);
+    let mut note = |error: Box<ApiError>| {
+        problem.get_or_insert(*error);
     };
     let chosen = tools::chosen(body.tools, body.tool_choice).unwrap_or_else(|error| {
         note(error);
@@ -155,9 +155,11 @@ const NO_JSON: &str = "We could not parse the JSON body of your request. (HINT: 
          sent was not valid JSON.)";
 
 /// The model, or the problem that there is none.
-pub(super) fn named<'m>(model: Option<&'m Text<'_>>) -> Result<&'m str, ApiError> {
+pub(super) fn named<'m>(model: Option<&'m Text<'_>>) -> Result<&'m str, Box<ApiError>> {
     match model.map_or("", |model| &model.0) {
-        "" => Err(ApiError::invalid("you must provide a model parameter")),
+        "" => Err(Box::new(ApiError::invalid(
+            "you must provide a model parameter",
+        ))),
         model => Ok(model),
     }
 }
@@ -186,7 +188,7 @@ pub(super) fn below(param: &'static str, least: u64, got: u64) -> ApiError {
 fn problem(body: &Body<'_>) -> Option<ApiError> {
     let model = match named(body.model.as_ref()) {
         Ok(model) => model,
-        Err(problem) => return Some(problem),
+        Err(problem) => return Some(*problem),
     };
     let Some(messages) = &body.messages else {
         return Some(missing("messages"));

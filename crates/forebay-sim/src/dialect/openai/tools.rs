@@ -45,7 +45,7 @@ struct Function<'a> {
 pub(super) fn chosen<'a>(
     tools: Option<&'a RawValue>,
     choice: Option<&'a RawValue>,
-) -> Result<Option<Chosen<'a>>, ApiError> {
+) -> Result<Option<Chosen<'a>>, Box<ApiError>> {
     let Some(choice) = choice.map(RawValue::get).filter(|raw| *raw != "null") else {
         return Ok(None);
     };
@@ -131,7 +131,7 @@ pub(super) fn text_schema<'a>(
     format: Option<&'a RawValue>,
     at: FormatAt,
     says_json: impl FnOnce() -> bool,
-) -> Result<Option<&'a str>, ApiError> {
+) -> Result<Option<&'a str>, Box<ApiError>> {
     let Some(format) = format.map(RawValue::get).filter(|raw| *raw != "null") else {
         return Ok(None);
     };
@@ -154,34 +154,34 @@ pub(super) fn text_schema<'a>(
                 schema: format.schema,
             });
             if name.is_none_or(|name| name.0.is_empty()) {
-                return Err(ApiError {
-                    code: Some("missing_required_parameter".into()),
-                    ..bad(
-                        at.name,
-                        format!("Missing required parameter: '{}'.", at.name),
-                    )
-                });
+                let message = format!("Missing required parameter: '{}'.", at.name);
+                return Err(coded("missing_required_parameter", at.name, message));
             }
             Ok(Some(schema.map_or(ANY_OBJECT, RawValue::get)))
         }
-        kind => Err(ApiError {
-            code: Some("invalid_value".into()),
-            ..bad(
-                at.param,
-                format!(
-                    "Invalid value: '{kind}'. Supported values are: 'json_object', \
-                     'json_schema', and 'text'."
-                ),
-            )
-        }),
+        kind => {
+            let message = format!(
+                "Invalid value: '{kind}'. Supported values are: 'json_object', 'json_schema', \
+                 and 'text'."
+            );
+            Err(coded("invalid_value", at.param, message))
+        }
     }
 }
 
-fn bad(param: &'static str, message: String) -> ApiError {
-    ApiError {
+fn bad(param: &'static str, message: String) -> Box<ApiError> {
+    Box::new(ApiError {
         param: Some(param),
         ..ApiError::invalid(message)
-    }
+    })
+}
+
+/// The same with a code.
+fn coded(code: &'static str, param: &'static str, message: String) -> Box<ApiError> {
+    Box::new(ApiError {
+        code: Some(code.into()),
+        ..*bad(param, message)
+    })
 }
 
 #[cfg(test)]

@@ -95,24 +95,24 @@ pub(in crate::dialect) fn parse(bytes: &[u8]) -> Parsed<'_> {
     };
     // What was read once can be read again.
     let echo = serde_json::from_slice(bytes).unwrap_or_default();
-    let mut problem =
-        named(body.model.as_ref())
-            .err()
-            .or_else(|| match (&body.input, body.max_output_tokens) {
-                (None, _) => Some(missing("input")),
-                (Some(_), Some(got)) if got < LEAST_OUTPUT => {
-                    Some(below("max_output_tokens", LEAST_OUTPUT, got))
-                }
-                (Some(_), _) => None,
-            });
+    let mut problem = named(body.model.as_ref())
+        .err()
+        .map(|problem| *problem)
+        .or_else(|| match (&body.input, body.max_output_tokens) {
+            (None, _) => Some(missing("input")),
+            (Some(_), Some(got)) if got < LEAST_OUTPUT => {
+                Some(below("max_output_tokens", LEAST_OUTPUT, got))
+            }
+            (Some(_), _) => None,
+        });
     let chosen = tools::chosen(body.tools, body.tool_choice).unwrap_or_else(|error| {
-        problem.get_or_insert(error);
+        problem.get_or_insert(*error);
         None
     });
     let format = body.text.as_ref().and_then(|text| text.format);
     let says_json = || says_json(&body);
     let text_schema = tools::text_schema(format, FORMAT, says_json).unwrap_or_else(|error| {
-        problem.get_or_insert(error);
+        problem.get_or_insert(*error);
         None
     });
     let (function, schema) = match chosen {
