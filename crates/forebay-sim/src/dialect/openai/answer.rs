@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::said::Said;
 use crate::dialect::{Completion, Details, End, Id, request_id};
@@ -17,7 +17,7 @@ pub(in crate::dialect) struct ChatCompletion<'a> {
     object: &'static str,
     created: u64,
     model: &'a str,
-    choices: Vec<Choice<'a>>,
+    choices: Choices<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<Usage>,
     service_tier: &'static str,
@@ -128,15 +128,23 @@ pub(in crate::dialect) fn completion<'a>(completion: &'a Completion<'_>) -> Chat
         object: "chat.completion",
         created: completion.wall.as_secs(),
         model: &completion.model,
-        choices: match completion.oddity {
-            Some(Oddity::NoChoices) => Vec::new(),
-            _ => (0..completion.details.choices())
-                .map(|index| choice(completion, index))
-                .collect(),
-        },
+        choices: Choices(completion),
         usage: Usage::of(completion),
         service_tier: "default",
         system_fingerprint: "fp_forebaysim",
+    }
+}
+
+/// The choices, made as they are written.
+struct Choices<'a>(&'a Completion<'a>);
+
+impl Serialize for Choices<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let count = match self.0.oddity {
+            Some(Oddity::NoChoices) => 0,
+            _ => self.0.details.choices(),
+        };
+        serializer.collect_seq((0..count).map(|index| choice(self.0, index)))
     }
 }
 
