@@ -1,30 +1,16 @@
-//! One batch: its state, and how it is worked off in the background.
+//! One batch: what was asked for and where it stands.
 //!
-//! Owns its life. Never writes an answer; each request goes the way of every other, without the
-//! account's limits.
-//!
-//! ```text
-//! validating -> in_progress -> finalizing -> completed
-//!     |  |          |   |
-//!     |  failed     |   expired         what was not answered is in the error file
-//!     |             v
-//!     '------> cancelling -> cancelled  what was begun is finished, the rest is not
-//! ```
+//! Owns its state. Never works it off; `batch_work` does.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
-use tokio::time::Instant;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::files::{NewFile, StoredFile};
-use super::work::work;
 use crate::dialect::{
-    Around, BatchEndpoint, BatchLine, BatchLines, BatchStatus, BatchUsage, Errors, LineOutcome,
-    OpenAiBatch, RequestCounts, openai_id, read_lines,
+    BatchEndpoint, BatchLines, BatchStatus, BatchUsage, Errors, LineOutcome, OpenAiBatch,
+    RequestCounts, openai_id,
 };
 use crate::sim::Shared;
 
@@ -41,12 +27,13 @@ pub(super) struct Spec {
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) id: String,
-    number: u64,
+    /// Orders the files' lines.
+    pub(super) number: u64,
     /// Since the simulator started.
     created: Duration,
-    spec: Spec,
+    pub(super) spec: Spec,
     state: Mutex<State>,
-    cancelled: Notify,
+    pub(super) cancelled: Notify,
 }
 
 /// Times are since the simulator started.
@@ -133,7 +120,7 @@ impl Batch {
     }
 
     /// Takes up the requests, unless it was cancelled meanwhile.
-    fn begin(&self, now: Duration, read: &BatchLines) {
+    pub(super) fn begin(&self, now: Duration, read: &BatchLines) {
         let mut state = self.lock();
         state.counts.total = read.lines.len();
         state.model.clone_from(&read.model);
@@ -143,7 +130,7 @@ impl Batch {
         }
     }
 
-    fn note(&self, outcome: &LineOutcome) {
+    pub(super) fn note(&self, outcome: &LineOutcome) {
         let mut state = self.lock();
         if let LineOutcome::Answered(_, body) = outcome {
             state.usage.add(body);
@@ -155,7 +142,7 @@ impl Batch {
     }
 
     /// The status at which the batch will stay; no more can be cancelled.
-    fn finalize(&self, now: Duration, expired: bool) -> BatchStatus {
+    pub(super) fn finalize(&self, now: Duration, expired: bool) -> BatchStatus {
         let mut state = self.lock();
         match (state.status, expired) {
             (_, true) => BatchStatus::Expired,
@@ -168,7 +155,20 @@ impl Batch {
         }
     }
 
-    fn end(&self, now: Duration, status: BatchStatus) {
+    /// Ends the batch before its first request.
+    pub(super) fn fail(&self, now: Duration, errors: Errors) {
+        self.lock().errors = Some(errors);
+        self.end(now, BatchStatus::Failed);
+    }
+
+    /// Tells the files' ids.
+    pub(super) fn tell_files(&self, output: Option<String>, errors: Option<String>) {
+        let mut state = self.lock();
+        state.output_file_id = output;
+        state.error_file_id = errors;
+    }
+
+    pub(super) fn end(&self, now: Duration, status: BatchStatus) {
         let mut state = self.lock();
         state.status = status;
         state.ended = Some(now);
@@ -176,154 +176,5 @@ impl Batch {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Works a batch off.
-pub(super) async fn run(shared: Arc<Shared>, batch: Arc<Batch>, file: Arc<StoredFile>) {
-    let config = &shared.config.batches;
-    let expiry = Instant::now() + config.expires_after;
-    tokio::select! {
-        biased;
-        () = tokio::time::sleep(config.validating) => {}
-        () = batch.cancelled.notified() => {
-            return batch.end(shared.since_start(), BatchStatus::Cancelled);
-        }
-    }
-    let endpoint = batch.spec.endpoint;
-    let read = match read_lines(&file.bytes, endpoint.operation(), endpoint.name()) {
-        Ok(read) => read,
-        Err(errors) => {
-            batch.lock().errors = Some(errors);
-            return batch.end(shared.since_start(), BatchStatus::Failed);
-        }
-    };
-    batch.begin(shared.since_start(), &read);
-    let mut work = Work {
-        shared: &shared,
-        batch: &batch,
-        file,
-        lines: read.lines.into(),
-        outcomes: Vec::new(),
-    };
-    let expired = work.off(expiry).await;
-    let status = batch.finalize(shared.since_start(), expired);
-    if status == BatchStatus::Completed {
-        tokio::time::sleep(config.finalizing).await;
-    }
-    work.write(status);
-    batch.end(shared.since_start(), status);
-}
-
-/// The requests of a batch, and what became of them.
-struct Work<'a> {
-    shared: &'a Arc<Shared>,
-    batch: &'a Arc<Batch>,
-    file: Arc<StoredFile>,
-    lines: Arc<[BatchLine]>,
-    /// With the places of their lines.
-    outcomes: Vec<(usize, LineOutcome)>,
-}
-
-impl Work<'_> {
-    /// Works the requests off; `true` if the batch expired before it was through.
-    async fn off(&mut self, expiry: Instant) -> bool {
-        let parallel = self.shared.config.batches.parallel.max(1);
-        let mut working = JoinSet::new();
-        let mut next = 0..self.lines.len();
-        let mut cancelled = false;
-        let expiry = tokio::time::sleep_until(expiry);
-        tokio::pin!(expiry);
-        loop {
-            while !cancelled && working.len() < parallel {
-                let Some(at) = next.next() else { break };
-                working.spawn(self.one(at));
-            }
-            if working.is_empty() {
-                return false;
-            }
-            tokio::select! {
-                biased;
-                Some(done) = working.join_next() => {
-                    // A request whose script panicked is left without an outcome.
-                    if let Ok((at, outcome)) = done {
-                        self.batch.note(&outcome);
-                        self.outcomes.push((at, outcome));
-                    }
-                }
-                () = self.batch.cancelled.notified(), if !cancelled => cancelled = true,
-                () = &mut expiry => {
-                    working.shutdown().await;
-                    return true;
-                }
-            }
-        }
-    }
-
-    /// Works one request off.
-    fn one(&self, at: usize) -> impl Future<Output = (usize, LineOutcome)> + use<> {
-        let (shared, file) = (Arc::clone(self.shared), Arc::clone(&self.file));
-        let operation = self.batch.spec.endpoint.operation();
-        let body = self.lines[at].body.clone();
-        async move {
-            let worked = work(&shared, operation, Around::default(), &file.bytes[body]).await;
-            let outcome = match worked {
-                Some((status, body)) => LineOutcome::Answered(status, body),
-                None => LineOutcome::Lost,
-            };
-            (at, outcome)
-        }
-    }
-
-    /// Writes the files. Each request is in exactly one of them, unless it is to be missing.
-    fn write(&mut self, status: BatchStatus) {
-        let mut done = vec![false; self.lines.len()];
-        for (at, _) in &self.outcomes {
-            done[*at] = true;
-        }
-        for at in (0..done.len()).filter(|at| !done[*at]) {
-            let outcome = match status {
-                BatchStatus::Expired => LineOutcome::Expired,
-                BatchStatus::Cancelled => LineOutcome::Cancelled,
-                _ => LineOutcome::Lost,
-            };
-            self.batch.note(&outcome);
-            self.outcomes.push((at, outcome));
-        }
-        // Files are in no order; in the same one for the same seed.
-        fastrand::Rng::with_seed(self.batch.number).shuffle(&mut self.outcomes);
-        let (mut output, mut errors) = (Vec::new(), Vec::new());
-        for (at, outcome) in self.outcomes.drain(..) {
-            let custom_id = &self.lines[at].custom_id;
-            let number = xxh3_64_with_seed(custom_id.as_bytes(), self.batch.number);
-            let draw = fastrand::Rng::with_seed(number).f64();
-            if draw < self.shared.config.batches.missing {
-                continue;
-            }
-            let file = match outcome.is_output() {
-                true => &mut output,
-                false => &mut errors,
-            };
-            outcome.write(number, custom_id, file);
-        }
-        let output = self.add("output", output);
-        let errors = self.add("error", errors);
-        let mut state = self.batch.lock();
-        state.output_file_id = output;
-        state.error_file_id = errors;
-    }
-
-    /// Adds a file unless it is empty, and returns its id.
-    fn add(&self, kind: &str, bytes: Vec<u8>) -> Option<String> {
-        if bytes.is_empty() {
-            return None;
-        }
-        let new = NewFile {
-            purpose: "batch_output",
-            name: format!("{}_{kind}.jsonl", self.batch.id),
-            bytes,
-            expires_after: self.batch.spec.output_expires_after,
-        };
-        Some(self.shared.files.add(self.shared, new))
     }
 }

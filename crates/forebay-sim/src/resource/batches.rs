@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::batch::{Batch, Spec, run};
+use super::batch::{Batch, Spec};
+use super::batch_work::run;
 use super::files::{EXPIRES_AFTER_S, expiry, invalid};
 use super::paging::page_after;
 use super::{Asked, NoPage, Page, json};

@@ -4,6 +4,7 @@
 //! task of its own.
 
 mod batch;
+mod batch_work;
 mod batches;
 mod files;
 mod message_batch;
