@@ -100,13 +100,6 @@ fn problem(body: &Body<'_>) -> Option<ApiError> {
     let Some(inputs) = &body.input else {
         return Some(missing("input"));
     };
-    let of = |param, code: &'static str, message: String| {
-        Some(ApiError {
-            param: Some(param),
-            code: Some(code.into()),
-            ..ApiError::invalid(message)
-        })
-    };
     let (count, list) = (inputs.list.len(), &inputs.list);
     if list.is_empty() || list.iter().any(|input| input.tokens == 0) {
         return Some(bad_input());
@@ -135,6 +128,11 @@ fn problem(body: &Body<'_>) -> Option<ApiError> {
             ..ApiError::invalid(message)
         });
     }
+    bad_form(body, model)
+}
+
+/// What is wrong with the form of the vectors.
+fn bad_form(body: &Body<'_>, model: &str) -> Option<ApiError> {
     match &body.encoding_format {
         Some(form) if form.0 != "float" && form.0 != "base64" => {
             let message = format!(
@@ -154,6 +152,15 @@ fn problem(body: &Body<'_>) -> Option<ApiError> {
             "Invalid value for 'dimensions' = {dimensions}. Must be between 1 and {widest}."
         );
         of("dimensions", "invalid_value", message)
+    })
+}
+
+/// A problem of one parameter.
+fn of(param: &'static str, code: &'static str, message: String) -> Option<ApiError> {
+    Some(ApiError {
+        param: Some(param),
+        code: Some(code.into()),
+        ..ApiError::invalid(message)
     })
 }
 
