@@ -2,7 +2,7 @@
 //!
 //! Owns the target's name and the listener. Never looks at what passes.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::sync::Arc;
 
 use forebay::endpoint::BaseUrl;
@@ -18,13 +18,7 @@ use crate::exit_code::Exit;
 /// When the target has no address, or the port cannot be opened.
 pub(crate) fn run(args: &ProxyArgs) -> Result<Exit, Error> {
     let target = target(&args.to)?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).map_err(|error| {
-        Error::io(format!("cannot listen on 127.0.0.1:{}: {error}", args.port))
-            .with_hint("choose another --port, or 0 for a free one")
-    })?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| Error::io(format!("the port cannot be told: {error}")))?;
+    let (listener, address) = crate::simulated::listen(args.port)?;
     // Programs that started the proxy read its port from this line.
     println!("forebay sim proxy listens on http://{address} for {target}");
     serve(config(args), listener, target)

@@ -1,7 +1,6 @@
 //! `forebay sim`: the simulated provider by itself.
 
 use std::fs::OpenOptions;
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,13 +32,7 @@ pub(crate) fn sim(args: &SimArgs) -> Result<Exit, Error> {
     }
     let config = config(args)?;
     machine::raise_open_files();
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).map_err(|error| {
-        Error::io(format!("cannot listen on 127.0.0.1:{}: {error}", args.port))
-            .with_hint("choose another --port, or 0 for a free one")
-    })?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| Error::io(format!("the port cannot be told: {error}")))?;
+    let (listener, address) = simulated::listen(args.port)?;
     // Programs that started the simulator read its port from this line.
     println!("forebay sim listens on http://{address}");
     simulated::serve_alone(config, listener)

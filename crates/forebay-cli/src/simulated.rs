@@ -1,6 +1,6 @@
 //! The simulated provider, embedded in a run.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use forebay::error::Error;
 use forebay_sim::{Config, Sim};
@@ -23,6 +23,21 @@ pub(crate) fn start(config: Config) -> Result<u16, Error> {
         .spawn(move || serve(config, listener))
         .map_err(failed)?;
     Ok(port)
+}
+
+/// Listens on a loopback port; 0 picks a free one.
+///
+/// # Errors
+/// When the port is in use or cannot be told.
+pub(crate) fn listen(port: u16) -> Result<(TcpListener, SocketAddr), Error> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| {
+        Error::io(format!("cannot listen on 127.0.0.1:{port}: {error}"))
+            .with_hint("choose another --port, or 0 for a free one")
+    })?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Error::io(format!("the port cannot be told: {error}")))?;
+    Ok((listener, address))
 }
 
 /// Serves until the process ends.
