@@ -66,8 +66,8 @@ pub enum Decision {
 /// `outage` that the endpoint is known to be down, so that nothing is the item's fault.
 pub fn count(tries: &mut Tries, failure: &Failure, stale: bool, outage: bool) {
     tries.attempts += 1;
-    if stale && tries.stale == 0 {
-        tries.stale += 1;
+    tries.stale += u32::from(stale);
+    if is_free(tries, stale) {
         return;
     }
     match failure.kind {
@@ -88,7 +88,7 @@ pub fn decide(
     stale: bool,
     rng: &mut fastrand::Rng,
 ) -> Decision {
-    if stale && tries.stale == 1 && tries.charged == 0 && tries.refused == 0 {
+    if is_free(tries, stale) {
         return Decision::Retry {
             after: Duration::ZERO,
             spends: false,
@@ -112,6 +112,11 @@ pub fn decide(
         after: asked.unwrap_or(own),
         spends: !refused,
     }
+}
+
+/// The first closed connection that an item meets is nobody's fault, whatever came before.
+fn is_free(tries: &Tries, stale: bool) -> bool {
+    stale && tries.stale == 1
 }
 
 fn worth_trying(settings: &RetrySettings, failure: &Failure, tries: &Tries) -> bool {
@@ -243,6 +248,24 @@ mod tests {
         count(&mut tries, &failure, true, false);
         assert_eq!(tries.charged, 1);
         assert_ne!(decide(&settings, &failure, &tries, true, &mut rng), free);
+    }
+
+    #[test]
+    fn a_stale_connection_is_free_after_other_failures_too() {
+        let settings = RetrySettings::default();
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut tries = Tries::default();
+        for kind in [FailureKind::ServerError, FailureKind::RateLimited] {
+            count(&mut tries, &Failure::new(kind, ""), false, false);
+        }
+        let failure = Failure::new(FailureKind::Truncated, "");
+        count(&mut tries, &failure, true, false);
+        assert_eq!((tries.charged, tries.attempts), (1, 3));
+        let free = Decision::Retry {
+            after: Duration::ZERO,
+            spends: false,
+        };
+        assert_eq!(decide(&settings, &failure, &tries, true, &mut rng), free);
     }
 
     #[test]

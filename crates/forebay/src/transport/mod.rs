@@ -239,6 +239,9 @@ impl Transport {
                 );
                 // Later than that, the server may well have worked on it.
                 let stale = reused && sent.elapsed() < STALE_WITHIN;
+                if stale {
+                    self.pool.distrust(connection.idle_since());
+                }
                 return Err(Lost::NoAnswer(failure, stale));
             }
             Ok(Err(Ended::Bad(kind, why))) => {

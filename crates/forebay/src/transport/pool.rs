@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 
 use super::connection::Connection;
 
@@ -49,6 +50,12 @@ impl Pool {
         if connection.is_reusable() {
             self.lock().push(connection);
         }
+    }
+
+    /// Drops the connections that were last used no later than one that turned out closed: what
+    /// closed it, such as a restart or a forgetful NAT, has most likely closed them too.
+    pub(super) fn distrust(&self, closed: Instant) {
+        self.lock().retain(|c| c.idle_since() > closed);
     }
 
     /// Drops the connections that have idled for too long.

@@ -25,6 +25,28 @@ async fn a_stale_connection_costs_no_attempt() {
     assert!(resets >= 6, "{resets}");
 }
 
+/// Fault 5: opens a new connection for the free repetition, as what closed one idle connection has closed the others too.
+#[tokio::test(start_paused = true)]
+async fn a_restart_that_closes_all_idle_connections_costs_no_attempt() {
+    let mut scenario = Scenario {
+        prompts: prompts(5),
+        ..Scenario::default()
+    };
+    // The fifth request finds four idle connections.
+    scenario.settings.concurrency = fixed(4);
+    scenario.settings.retry.max_attempts = 1;
+    scenario.sim.script = Some(std::sync::Arc::new(|call: &forebay_sim::Call<'_>| {
+        match call.nth_on_connection {
+            1 => Action::Answer,
+            _ => Action::Reset,
+        }
+    }));
+    let ended = scenario.run().await;
+    assert_eq!((ended.summary.ok, ended.summary.failed), (5, 0));
+    let resets: u64 = ended.summary.failed_attempts.iter().map(|(_, n)| n).sum();
+    assert_eq!(resets, 1);
+}
+
 /// Fault 6: repeats a request after a wait when a new connection is reset, and counts it as possibly billed.
 #[tokio::test(start_paused = true)]
 async fn a_reset_of_a_new_connection_is_charged() {
