@@ -202,6 +202,31 @@ async fn the_cap_on_cost_holds() {
     );
 }
 
+/// Fault 17: goes on by itself when a provider that named no wait answers again, however short the longest wait is that it may ask for.
+#[tokio::test(start_paused = true)]
+async fn the_engines_own_backoff_is_no_wait_that_was_asked_for() {
+    let mut scenario = many();
+    scenario.settings.retry.max_wait = Duration::from_secs(2);
+    let recovers = Duration::from_secs(300);
+    scenario.sim.script = Some(Arc::new(move |call| {
+        if call.since_start < recovers {
+            Action::Error {
+                status: 429,
+                kind: "rate_limit_error".into(),
+                code: None,
+                message: "slow down".into(),
+                headers: Vec::new(),
+            }
+        } else {
+            Action::Answer
+        }
+    }));
+    let n = scenario.prompts.len() as u64;
+    let ended = scenario.run().await;
+    assert_eq!(ended.summary.stopped, None);
+    assert_eq!(ended.summary.ok, n);
+}
+
 /// A limit per day that is used up says until when, and leaves the rest pending.
 #[tokio::test(start_paused = true)]
 async fn a_used_up_day_stops() {
