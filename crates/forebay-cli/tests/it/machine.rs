@@ -132,3 +132,32 @@ fn memory_is_for_what_is_in_flight() {
     assert!(written > (ITEMS * ANSWER) as u64, "{written} bytes");
     assert!(most_kb > 0 && most_kb < MOST_MB * 1024, "{most_kb} kB");
 }
+
+/// Fault 33: reads few of the answers that never end at once, so that they cannot fill the memory together.
+#[cfg(target_os = "linux")]
+#[test]
+fn answers_without_end_do_not_fill_the_memory() {
+    // Sixteen that are cut off at 64 MiB each.
+    const ITEMS: usize = 16;
+    const MOST_MB: u64 = 640;
+    let folder = Folder::with("in.txt", items(ITEMS));
+    let sim = Simulator::start(&["--latency", "0", "--fault", "huge-body=1"]);
+    let arguments = [
+        "in.txt",
+        "-o",
+        "out.jsonl",
+        "-c",
+        "16",
+        "-q",
+        "--max-attempts",
+        "1",
+    ];
+    let mut run = sim.run(&folder, &arguments).start();
+    let mut most_kb = 0;
+    while !run.has_ended() {
+        most_kb = run.peak_memory_kb().unwrap_or(0).max(most_kb);
+        std::thread::park_timeout(std::time::Duration::from_millis(20));
+    }
+    run.wait().assert_code(1);
+    assert!(most_kb > 0 && most_kb < MOST_MB * 1024, "{most_kb} kB");
+}

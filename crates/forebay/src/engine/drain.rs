@@ -125,8 +125,7 @@ impl Dispatcher<'_> {
             let wait = refusal.until.map(|until| until.saturating_sub(now));
             let too_long = wait.is_some_and(|wait| wait > self.retry_settings().max_wait);
             // The engine's own backoff is no wait that anybody asked for.
-            let is_asked =
-                refusal.by == LimitedBy::Rpd || self.limiter.parked_until(now).is_some();
+            let is_asked = refusal.by == LimitedBy::Rpd || self.limiter.parked_until(now).is_some();
             match refusal.by {
                 LimitedBy::Cost => self.stop(StopReason::Cost, None),
                 LimitedBy::Rpd | LimitedBy::Backoff if too_long && is_asked => {

@@ -65,7 +65,7 @@ impl Collected {
         }
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.first.len().max(self.rest.len())
     }
 

@@ -16,6 +16,7 @@ mod encoding;
 mod memory;
 mod network;
 mod pool;
+mod room;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -37,6 +38,7 @@ use connect::Unconnected;
 use connection::{Connection, Ended, MAX_BODY};
 use network::{System, Way};
 use pool::Pool;
+use room::{Room, is_large};
 
 /// How often an exchange moves to another connection because a pooled one turned out closed
 /// before anything was sent.
@@ -57,6 +59,7 @@ pub struct Transport {
     connector: Connector,
     way: Way,
     pool: Pool,
+    room: Room,
     timeouts: Timeouts,
     clock: ActiveClock,
 }
@@ -115,6 +118,7 @@ impl Transport {
             .map_err(|_| Error::config("the base URL's host cannot be sent as a header"))?;
         Ok(Transport {
             pool: Pool::new(origin.tls),
+            room: Room::new(),
             origin,
             host,
             connector,
@@ -252,7 +256,13 @@ impl Transport {
         let arrived = SystemTime::now();
         let (head, mut incoming) = response.into_parts();
         let mut body = connection::Collected::default();
+        let mut place = None;
         loop {
+            if place.is_none() && is_large(body.len()) {
+                let waiting = self.clock.timeout_at(deadline, self.room.place()).await;
+                let late = |_| self.late(Phase::Total, self.timeouts.total, deadline);
+                place = waiting.map_err(late)?;
+            }
             let end = deadline.min(self.clock.now() + self.timeouts.idle);
             let reading = connection.read(&mut incoming, &mut body);
             match self.clock.timeout_at(end, reading).await {

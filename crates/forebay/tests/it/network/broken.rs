@@ -35,12 +35,12 @@ async fn a_restart_that_closes_all_idle_connections_costs_no_attempt() {
     // The fifth request finds four idle connections.
     scenario.settings.concurrency = fixed(4);
     scenario.settings.retry.max_attempts = 1;
-    scenario.sim.script = Some(std::sync::Arc::new(|call: &forebay_sim::Call<'_>| {
-        match call.nth_on_connection {
+    scenario.sim.script = Some(std::sync::Arc::new(
+        |call: &forebay_sim::Call<'_>| match call.nth_on_connection {
             1 => Action::Answer,
             _ => Action::Reset,
-        }
-    }));
+        },
+    ));
     let ended = scenario.run().await;
     assert_eq!((ended.summary.ok, ended.summary.failed), (5, 0));
     let resets: u64 = ended.summary.failed_attempts.iter().map(|(_, n)| n).sum();
