@@ -9,6 +9,7 @@ mod exit_code;
 mod fault_list;
 mod help;
 mod machine;
+mod panic;
 mod plan;
 mod prices;
 mod proxy;
@@ -33,6 +34,7 @@ use exit_code::Exit;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    panic::tell_only_the_place();
     let cli = Cli::parse();
     let result = match &cli.command {
         Command::Run(args) => run::run(args),
