@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use super::record::Key;
+use super::record::{Key, Record};
 
 /// Slots of a new table; a power of two.
 const FIRST_SLOTS: u64 = 1 << 10;
@@ -196,6 +196,25 @@ impl KeyTable {
         self.write(at, slot)?;
         self.taken += 1;
         Ok(Some(slot.entry()))
+    }
+
+    /// Takes the entry of the row that a record replaces, when it replaces one: a failed row, or
+    /// one that it repeats with other fields.
+    ///
+    /// # Errors
+    /// As [`KeyTable::take_best`].
+    pub fn take_replaced(&mut self, key: Key, record: &Record<'_>) -> io::Result<()> {
+        let fields = record.f.unwrap_or_default();
+        if record.was.is_some() {
+            self.take_best(key, |entry| {
+                (!entry.ok).then_some(u32::from(entry.fields == fields))
+            })?;
+        } else if record.copy == Some(true) {
+            self.take_best(key, |entry| {
+                (Some(entry.ok) == record.ok && entry.fields != fields).then_some(0)
+            })?;
+        }
+        Ok(())
     }
 
     fn place(&mut self, slot: Slot) -> io::Result<()> {

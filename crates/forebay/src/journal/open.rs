@@ -117,17 +117,7 @@ impl Journal {
                 && let (Some(key), Some(ok)) = (record.key(), record.ok)
             {
                 let fields = record.f.unwrap_or_default();
-                if record.was.is_some() {
-                    // The failed row that this one replaces serves nobody any more.
-                    past.take_best(key, |entry| {
-                        (!entry.ok).then_some(u32::from(entry.fields == fields))
-                    })?;
-                } else if record.copy == Some(true) {
-                    // Nor does the row that this one repeats with other fields.
-                    past.take_best(key, |entry| {
-                        (entry.ok == ok && entry.fields != fields).then_some(0)
-                    })?;
-                }
+                past.take_replaced(key, record)?;
                 past.insert(Entry {
                     key,
                     offset,

@@ -157,6 +157,45 @@ fn retried_failures_replace_each_other_in_the_totals() {
 }
 
 #[test]
+fn a_growing_output_is_rebuilt_without_the_row_that_was_repeated() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("j");
+    let mut journal = open(&path);
+    // Two rows of one request, of which the first gets the fields of the second.
+    for (index, fields) in [(0, 1), (1, 2)] {
+        let body = format!(r#"{{"text":"t{fields}","output":"o{index}"}}"#);
+        let row = Done {
+            key: Key(7),
+            index,
+            custom_id: None,
+            fields,
+            failure: None,
+            bill: Bill::default(),
+            was: None,
+            body: body.as_bytes(),
+        };
+        journal.done(&row).unwrap();
+    }
+    journal.flush().unwrap();
+    drop(journal);
+    let mut journal = open(&path);
+    for index in [1, 0] {
+        let entry = journal.take(Key(7), 2, true).unwrap().unwrap();
+        journal
+            .keep(entry, &kept(index, r#""text":"t2""#, 2))
+            .unwrap();
+    }
+    journal.flush().unwrap();
+    let output = directory.path().join("out.jsonl");
+    crate::sink::rebuild_stream(&journal, &output, true).unwrap();
+    let text = std::fs::read_to_string(&output).unwrap();
+    assert_eq!(text.matches(r#""text":"t2""#).count(), 2, "{text}");
+    for output in ["o0", "o1"] {
+        assert_eq!(text.matches(output).count(), 1, "{text}");
+    }
+}
+
+#[test]
 fn a_journal_cut_at_any_byte_opens_and_loses_only_the_torn_record() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("j");

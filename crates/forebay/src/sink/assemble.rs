@@ -141,13 +141,7 @@ pub fn rebuild_stream(journal: &Journal, path: &Path, keep_failed: bool) -> io::
             return Ok(());
         };
         let fields = record.f.unwrap_or_default();
-        if record.was.is_some() {
-            rows.take_best(key, |entry| {
-                (!entry.ok).then_some(u32::from(entry.fields == fields))
-            })?;
-        } else if record.copy == Some(true) {
-            rows.take_best(key, |entry| (entry.ok == ok).then_some(0))?;
-        }
+        rows.take_replaced(key, record)?;
         rows.insert(Entry {
             key,
             offset,
