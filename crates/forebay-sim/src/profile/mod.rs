@@ -173,6 +173,7 @@ impl Form {
             capacity: self.capacity,
             outages: self.outages,
             tenant: self.tenant,
+            batches: self.batches,
             faults: self.faults,
             rules: self.rules,
             ..Config::default()
@@ -249,6 +250,7 @@ mod tests {
         assert_eq!(config.outages[0].until, Duration::from_secs(360));
         assert_eq!(config.answers, Answers::Plausible);
         assert_eq!(config.batching, None);
+        assert_eq!(config.batches, Batches::default());
     }
 
     #[test]
@@ -266,6 +268,14 @@ mod tests {
             unknown.starts_with("line 2: unknown field `max-seqs`"),
             "{unknown}"
         );
+    }
+
+    #[test]
+    fn batches_are_worked_off_as_a_profile_says() {
+        let toml = "[batches]\nvalidating = \"5s\"\nparallel = 3\nmissing = 0.5";
+        let batches = Profile::parse("x", toml).unwrap().config.batches;
+        assert_eq!(batches.validating, Duration::from_secs(5));
+        assert_eq!((batches.parallel, batches.missing), (3, 0.5));
     }
 
     #[test]
