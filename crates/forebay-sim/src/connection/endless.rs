@@ -43,7 +43,7 @@ where
             ),
         };
         let shape = Shape::default();
-        let mut wire = Wire::new(&mut self.io, &shape);
+        let mut wire = Wire::new(&mut self.input, &mut self.io, &shape);
         let wall = self.shared.wall(self.shared.since_start());
         let output = self
             .output

@@ -109,7 +109,9 @@ where
             Order::Generate(generation) => self.generate(request, ticket, *generation).await,
             Order::Raw(bytes) => {
                 let wire = Shape::default();
-                let sent = Wire::new(&mut self.io, &wire).send(&bytes).await;
+                let sent = Wire::new(&mut self.input, &mut self.io, &wire)
+                    .send(&bytes)
+                    .await;
                 ticket.dropped(sent.err().unwrap_or(DropReason::Raw));
                 Flow::Close
             }
@@ -266,7 +268,9 @@ where
         let shape = answer
             .shape
             .of_whole(bytes.len() - self.body.len(), bytes.len());
-        let sent = Wire::new(&mut self.io, &shape).send(bytes).await;
+        let sent = Wire::new(&mut self.input, &mut self.io, &shape)
+            .send(bytes)
+            .await;
         if let Err(reason) = sent {
             return self.halt(reason, ticket, &answer.shape).await;
         }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::wire::Wire;
 use super::{Connection, Flow, Stamp, spoil};
 use crate::dialect::{ApiError, Dialect, Frames, Step, StreamForm};
-use crate::http::{Input, Request};
+use crate::http::Request;
 use crate::log::DropReason;
 use crate::plan::{Answer, Generation};
 use crate::script::{Oddity, Spoil};
@@ -51,8 +51,7 @@ where
         let chunked = is_chunked(&generation.answer, request);
         let mut streamed = Streamed {
             operation: ticket.operation,
-            input: &mut self.input,
-            wire: Wire::new(&mut self.io, &generation.answer.shape),
+            wire: Wire::new(&mut self.input, &mut self.io, &generation.answer.shape),
             chunked,
             frames: Frames::default(),
         };
@@ -172,7 +171,6 @@ struct Parts<'g, 's> {
 /// A streamed answer on its way.
 struct Streamed<'c, IO> {
     operation: crate::dialect::Operation,
-    input: &'c mut Input,
     wire: Wire<'c, IO>,
     chunked: bool,
     frames: Frames,
@@ -218,15 +216,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Streamed<'_, IO> {
             let (piece, after) = split(rest, chunk as usize * TOKEN_CHARS);
             rest = after;
             tokens += (piece.chars().count() as u64).div_ceil(TOKEN_CHARS as u64);
-            self.wait(pace.reach(tokens.min(completion.output_tokens)))
-                .await?;
+            let due = pace.reach(tokens.min(completion.output_tokens));
+            self.wire.until(due).await?;
             self.step(completion, form, Step::Text(piece)).await?;
         }
         completion.text = text;
         if let Some((_, status)) = error {
             return self.fail(completion, form, status).await;
         }
-        self.wait(pace.reach(completion.output_tokens)).await?;
+        self.wire
+            .until(pace.reach(completion.output_tokens))
+            .await?;
         self.step(completion, form, Step::Close).await?;
         self.terminate().await?;
         match completion.oddity {
@@ -258,24 +258,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Streamed<'_, IO> {
                     }
                 }
             };
-            let came = tokio::select! {
-                biased;
-                () = first => true,
-                () = self.input.hang_up(self.wire.io()) => return Err(DropReason::ClientGone),
-                () = tokio::time::sleep(every) => false,
-            };
-            if came {
+            let came = tokio::time::timeout(every, first);
+            if self.wire.until(came).await?.is_ok() {
                 return Ok(());
             }
             self.wire.frame(KEEP_ALIVE, self.chunked).await?;
-        }
-    }
-
-    async fn wait(&mut self, due: impl Future<Output = ()>) -> Result<(), DropReason> {
-        tokio::select! {
-            biased;
-            () = due => Ok(()),
-            () = self.input.hang_up(self.wire.io()) => Err(DropReason::ClientGone),
         }
     }
 

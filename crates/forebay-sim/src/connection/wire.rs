@@ -2,23 +2,29 @@
 //!
 //! Owns what the network makes of them: cuts, stalls, drips. Never knows what they mean.
 
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use std::io;
 
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+
+use crate::http::Input;
 use crate::log::DropReason;
 use crate::script::Shape;
 
 /// Writes one answer's bytes as its shape has it.
 #[derive(Debug)]
 pub(super) struct Wire<'c, IO> {
+    /// Keeps what the client sends meanwhile.
+    input: &'c mut Input,
     io: &'c mut IO,
     shape: &'c Shape,
     sent: usize,
     frames: u64,
 }
 
-impl<'c, IO: AsyncWrite + Unpin> Wire<'c, IO> {
-    pub(super) fn new(io: &'c mut IO, shape: &'c Shape) -> Self {
+impl<'c, IO: AsyncRead + AsyncWrite + Unpin> Wire<'c, IO> {
+    pub(super) fn new(input: &'c mut Input, io: &'c mut IO, shape: &'c Shape) -> Self {
         Wire {
+            input,
             io,
             shape,
             sent: 0,
@@ -26,9 +32,13 @@ impl<'c, IO: AsyncWrite + Unpin> Wire<'c, IO> {
         }
     }
 
-    /// The connection itself, to read from.
-    pub(super) fn io(&mut self) -> &mut IO {
-        self.io
+    /// Waits for something, or says that the client hung up first.
+    pub(super) async fn until<T>(&mut self, due: impl Future<Output = T>) -> Result<T, DropReason> {
+        tokio::select! {
+            biased;
+            done = due => Ok(done),
+            () = self.input.hang_up(self.io) => Err(DropReason::ClientGone),
+        }
     }
 
     /// Writes bytes, or says why not all of them.
@@ -38,9 +48,7 @@ impl<'c, IO: AsyncWrite + Unpin> Wire<'c, IO> {
         let halt = [cut, stall].into_iter().flatten().min_by_key(|(at, _)| *at);
         let left = halt.map_or(usize::MAX, |(at, _)| at.saturating_sub(self.sent));
         let part = &bytes[..bytes.len().min(left)];
-        if self.write(part).await.is_err() {
-            return Err(DropReason::ClientGone);
-        }
+        self.write(part).await?;
         self.sent += part.len();
         match halt {
             Some((_, reason)) if part.len() < bytes.len() => Err(reason),
@@ -66,7 +74,7 @@ impl<'c, IO: AsyncWrite + Unpin> Wire<'c, IO> {
         self.send(&chunk).await
     }
 
-    async fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), DropReason> {
         let Some((size, every)) = self.shape.drip else {
             return self.flush(bytes).await;
         };
@@ -74,16 +82,18 @@ impl<'c, IO: AsyncWrite + Unpin> Wire<'c, IO> {
         let (dripped, rest) = bytes.split_at(bytes.len().min(first.saturating_sub(self.sent)));
         for (n, piece) in dripped.chunks(size.max(1)).enumerate() {
             if self.sent > 0 || n > 0 {
-                tokio::time::sleep(every).await;
+                // A client that hangs up meanwhile is not kept in flight until the next piece.
+                self.until(tokio::time::sleep(every)).await?;
             }
             self.flush(piece).await?;
         }
         self.flush(rest).await
     }
 
-    async fn flush(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.io.write_all(bytes).await?;
-        self.io.flush().await
+    async fn flush(&mut self, bytes: &[u8]) -> Result<(), DropReason> {
+        let gone = |_: io::Error| DropReason::ClientGone;
+        self.io.write_all(bytes).await.map_err(gone)?;
+        self.io.flush().await.map_err(gone)
     }
 }
 
