@@ -97,6 +97,9 @@ impl<'s> Planner<'_, 's> {
         match action {
             Action::Answer => self.normal(None, None),
             Action::AnswerText(text) => self.normal(Some(text), None),
+            Action::Odd(oddity) if oddity.only_in_streams() && self.parsed.ask.stream.is_none() => {
+                self.normal(None, None)
+            }
             Action::Odd(oddity) => {
                 self.ticket.spoil(oddity.spoils());
                 self.normal(None, Some(oddity))
@@ -292,9 +295,6 @@ impl<'s> Planner<'_, 's> {
                 return self.error(*error);
             }
         };
-        // Nothing comes after something in one piece.
-        let oddity = oddity
-            .filter(|oddity| ask.stream.is_some() || !matches!(oddity, Oddity::ErrorAfter { .. }));
         let choices = u64::from(ask.details.choices());
         self.ticket.generates(text.tokens * choices);
         let end = match (&oddity, text.cut) {

@@ -228,19 +228,41 @@ impl Oddity {
         match self {
             Oddity::NoChoices
             | Oddity::NullContent
-            | Oddity::EmptyText
             | Oddity::Filtered
             | Oddity::Refused
             | Oddity::ErrorInside(_)
             | Oddity::NoFinish
             | Oddity::ErrorAfter { .. }
             | Oddity::CommentsOnly(_) => true,
-            Oddity::NoUsage
+            // A model may have nothing to say; it says so by an end of its own.
+            Oddity::EmptyText
+            | Oddity::NoUsage
             | Oddity::OtherModel(_)
             | Oddity::Length
             | Oddity::NoTerminator
             | Oddity::Comments(_)
             | Oddity::CommentsFirst(..) => false,
+        }
+    }
+
+    /// Whether only a stream can be so; an answer in one piece is then like any other.
+    pub(crate) fn only_in_streams(&self) -> bool {
+        match self {
+            Oddity::NoFinish
+            | Oddity::NoTerminator
+            | Oddity::ErrorAfter { .. }
+            | Oddity::CommentsOnly(_)
+            | Oddity::Comments(_)
+            | Oddity::CommentsFirst(..) => true,
+            Oddity::NoUsage
+            | Oddity::OtherModel(_)
+            | Oddity::NoChoices
+            | Oddity::NullContent
+            | Oddity::EmptyText
+            | Oddity::Filtered
+            | Oddity::Refused
+            | Oddity::Length
+            | Oddity::ErrorInside(_) => false,
         }
     }
 }

@@ -51,6 +51,9 @@ impl Fault {
 
     /// What it orders for a request, whatever [`Fault::times`] says.
     pub fn action(&self, call: &Call<'_>) -> Action {
+        if self.entry.streamed && !call.streamed {
+            return Action::Answer;
+        }
         let case = Case {
             call,
             n: self.n,

@@ -136,6 +136,22 @@ async fn each_fault_is_what_it_says() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_strikes_streams_leaves_other_answers_alone() {
+    for (name, ..) in ESSENCES {
+        let fault: Fault = name.parse().unwrap();
+        if !fault.entry().streamed {
+            continue;
+        }
+        let outcome = strike(name, false).await;
+        let last = outcome.log.last().unwrap();
+        assert_eq!((last.status, last.spoiled), (Some(200), false), "{name}");
+        assert_eq!(last.fault, None, "{name}");
+        let text = String::from_utf8(outcome.bytes).unwrap();
+        assert!(text.contains(PROMPT), "{name}: {text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn lengths_and_dates_are_as_wrong_as_told() {
     let value = |outcome: &Outcome, name: &str| -> String {
         let text = String::from_utf8_lossy(&outcome.bytes).into_owned();

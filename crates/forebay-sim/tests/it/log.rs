@@ -2,12 +2,12 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_sim::{Action, Config, DropReason, Event, Latency, Sim};
+use forebay_sim::{Action, Config, Dialect, DropReason, Event, Latency, Oddity, Shape, Sim};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 
-use crate::client::{Client, quick, say, scripted};
+use crate::client::{Client, body, post, quick, say, scripted};
 
 fn events(sim: &Sim) -> Vec<(Event, u64, Option<u16>, Option<DropReason>)> {
     let fields = |r: &forebay_sim::LogRecord| (r.event, r.seq, r.status, r.reason);
@@ -58,6 +58,38 @@ async fn a_client_that_hangs_up_was_not_answered() {
     assert_eq!(events(&sim), [(Event::Request, 1, None, None), gone]);
     assert_eq!(sim.log()[1].t_s, 2.0);
     assert_eq!((sim.stats().dropped, sim.stats().in_flight), (1, 0));
+}
+
+/// Otherwise the judge would count it as in flight beside the one that takes its place.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_a_drip_is_gone_at_once() {
+    let sim = scripted(|_| {
+        Action::Shaped(Shape {
+            drip: Some((1, Duration::from_secs(10))),
+            ..Shape::default()
+        })
+    });
+    let streamed = body("hello", 9).replacen('{', "{\"stream\":true,", 1);
+    for (n, request) in [say("hello"), post(Dialect::OpenAi, &streamed)]
+        .iter()
+        .enumerate()
+    {
+        let mut client = Client::connect(&sim);
+        client.send(request).await;
+        sleep(Duration::from_secs(25)).await;
+        let left = sim.since_start();
+        drop(client);
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(events(&sim)[2 * n + 1].3, Some(DropReason::ClientGone));
+        assert_eq!(sim.log()[2 * n + 1].t_s, left.as_secs_f64());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_stream_is_spoilt_as_a_stream() {
+    let sim = scripted(|_| Action::Odd(Oddity::NoFinish));
+    Client::connect(&sim).ask(say("hello")).await;
+    assert!(sim.log().iter().all(|record| !record.spoiled));
 }
 
 #[tokio::test(start_paused = true)]

@@ -475,7 +475,11 @@ pub(super) const ESSENCES: &[(&str, bool, &[Is])] = &[
     ),
     ("empty-choices", false, &[Status(200), Spoiled]),
     ("null-content", false, &[Status(200), Spoiled]),
-    ("empty-text", false, &[Status(200), Spoiled]),
+    (
+        "empty-text",
+        false,
+        &[Status(200), With("\"content\":\"\"")],
+    ),
     ("no-usage", true, &[With(DONE), Without(BILLED)]),
     (
         "other-model",
