@@ -97,9 +97,7 @@ impl<'s> Planner<'_, 's> {
         match action {
             Action::Answer => self.normal(None, None),
             Action::AnswerText(text) => self.normal(Some(text), None),
-            Action::Odd(oddity) if oddity.only_in_streams() && self.parsed.ask.stream.is_none() => {
-                self.normal(None, None)
-            }
+            Action::Odd(oddity) if !self.can_be(&oddity) => self.normal(None, None),
             Action::Odd(oddity) => {
                 self.ticket.spoil(oddity.spoils());
                 self.normal(None, Some(oddity))
@@ -163,6 +161,13 @@ impl<'s> Planner<'_, 's> {
         }
     }
 
+    /// Whether an answer to this request can be odd in this way.
+    fn can_be(&self, oddity: &Oddity) -> bool {
+        let of_texts = matches!(oddity, Oddity::Filtered | Oddity::Refused | Oddity::Length);
+        (self.parsed.ask.stream.is_some() || !oddity.only_in_streams())
+            && (self.ticket.operation.generates() || !of_texts)
+    }
+
     fn shaped(&mut self, shape: Shape) -> Plan<'s> {
         let mut plan = self.normal(None, None);
         if let Some(answer) = plan.order.answer() {
@@ -177,6 +182,8 @@ impl<'s> Planner<'_, 's> {
         if let Order::Generate(generation) = &mut plan.order {
             match spoil {
                 Spoil::Streamed(false) => generation.stream = None,
+                // What has no events has no stream either.
+                Spoil::Streamed(true) if !self.ticket.operation.generates() => {}
                 Spoil::Streamed(true) => {
                     generation.stream.get_or_insert(StreamForm {
                         usage: true,

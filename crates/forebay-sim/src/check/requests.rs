@@ -168,8 +168,7 @@ fn parse(line: &[u8]) -> Option<Seen> {
     let what = match line.event {
         _ if COUNTS_TOKENS.contains(&line.operation) => What::Other,
         "request" => What::Request,
-        "answer" if line.spoiled => What::Spoiled,
-        "answer" => What::Answer(line.status?),
+        "answer" => answered(line.status?, line.spoiled),
         "dropped" if line.reason == Some("raw") && !line.spoiled => What::Raw,
         "dropped" => What::Dropped,
         _ => What::Other,
@@ -189,6 +188,14 @@ fn parse(line: &[u8]) -> Option<Seen> {
     })
 }
 
+/// An error is one whether or not the answer in its place would have been spoilt.
+fn answered(status: u16, spoiled: bool) -> What {
+    match spoiled && (200..300).contains(&status) {
+        true => What::Spoiled,
+        false => What::Answer(status),
+    }
+}
+
 fn seen(record: &LogRecord) -> Seen {
     let counts = matches!(
         record.operation,
@@ -198,8 +205,7 @@ fn seen(record: &LogRecord) -> Seen {
         what: match record.event {
             _ if counts => What::Other,
             Event::Request => What::Request,
-            Event::Answer if record.spoiled => What::Spoiled,
-            Event::Answer => What::Answer(record.status.unwrap_or_default()),
+            Event::Answer => answered(record.status.unwrap_or_default(), record.spoiled),
             Event::Dropped if record.reason == Some(DropReason::Raw) && !record.spoiled => {
                 What::Raw
             }

@@ -354,12 +354,12 @@ impl Operation {
         match self {
             Operation::ChatCompletions => openai::frames(frames, completion, step, form.usage),
             Operation::Messages => anthropic::frames(frames, completion, step),
-            Operation::StreamGenerateContent => gemini::frames(frames, completion, form, step),
+            // The first of the two is streamed only where nobody asked for it.
+            Operation::GenerateContent | Operation::StreamGenerateContent => {
+                gemini::frames(frames, completion, form, step);
+            }
             Operation::Responses => openai::response_frames(frames, completion, step),
-            Operation::Embeddings
-            | Operation::CountTokens
-            | Operation::GenerateContent
-            | Operation::GeminiCountTokens => {}
+            Operation::Embeddings | Operation::CountTokens | Operation::GeminiCountTokens => {}
         }
     }
 }

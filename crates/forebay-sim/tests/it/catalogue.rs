@@ -151,6 +151,34 @@ async fn what_strikes_streams_leaves_other_answers_alone() {
     }
 }
 
+/// A good answer by the log is one that a client can read, whatever is asked for.
+#[tokio::test(start_paused = true)]
+async fn what_an_operation_cannot_suffer_leaves_its_answer_good() {
+    let embeddings = (
+        "/v1/embeddings",
+        r#"{"model":"m","input":"x","dimensions":2}"#,
+    );
+    let gemini = (
+        "/v1beta/models/m:generateContent",
+        r#"{"contents":[{"parts":[{"text":"0123"}]}]}"#,
+    );
+    for (name, (path, body), holds) in [
+        ("refusal", embeddings, "\"embedding\":["),
+        ("content-filter", embeddings, "\"embedding\":["),
+        ("sse-for-json", embeddings, "\"embedding\":["),
+        ("sse-for-json", gemini, "\"finishReason\":\"STOP\""),
+    ] {
+        let mut config = quick();
+        config.rules = toml::from_str(&format!("[faults]\n{name} = 1")).unwrap();
+        let sim = Sim::new(config);
+        let keys = "authorization: Bearer k\r\nx-goog-api-key: k\r\n";
+        let answer = Client::connect(&sim).ask(raw_post(path, keys, body)).await;
+        let said = String::from_utf8(answer.body).unwrap();
+        assert!(said.contains(holds), "{name} {path}: {said}");
+        assert!(!sim.log()[1].spoiled, "{name} {path}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn lengths_and_dates_are_as_wrong_as_told() {
     let value = |outcome: &Outcome, name: &str| -> String {

@@ -57,6 +57,22 @@ fn resumed_runs_are_clean() {
     assert!(report.is_clean(), "{report}");
 }
 
+/// A request that a spoilt answer waited for was refused for its rate like any other.
+#[test]
+fn a_refusal_in_place_of_a_spoilt_answer_is_no_attempt_that_counts() {
+    let mut run = Run::clean();
+    run.journal_is_given = false;
+    run.bounds.max_attempts = Some(2);
+    for seq in 8..11 {
+        run.log.push(request(seq, 0, 6.0));
+        let refused = answer(seq, 0, 6.0, 429);
+        run.log
+            .push(refused.replace(r#""status":429"#, r#""status":429,"spoiled":true"#));
+    }
+    let report = run.judged();
+    assert!(report.is_clean(), "{report}");
+}
+
 /// Without a journal some things can still be judged, and the report says which cannot.
 #[test]
 fn another_clients_results_are_judged_by_what_there_is() {
