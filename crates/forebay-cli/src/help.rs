@@ -25,8 +25,12 @@ SIGUSR1 lists the attempts in flight.";
 
 /// After the flags of `sim`.
 pub(crate) const SIM_AFTER: &str = "\
-Speaks OpenAI chat completions at http://127.0.0.1:PORT/v1 and Anthropic
-messages at http://127.0.0.1:PORT. The answers are made up.
+Speaks three dialects, streams included; the answers are made up:
+  OpenAI     http://127.0.0.1:PORT/v1  chat completions, responses, embeddings,
+             models, files, batches
+  Anthropic  http://127.0.0.1:PORT  messages, token counts, message batches
+  Gemini     http://127.0.0.1:PORT  generateContent, countTokens
+Also /health and, with a profile that batches, /metrics.
 
 Example:
   forebay sim --port 8787 --rpm 600 --error 500=0.02 --log sim.log &

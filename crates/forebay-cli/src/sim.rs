@@ -69,7 +69,7 @@ fn config(args: &SimArgs) -> Result<Config, Error> {
     }
     if let Some(median) = args.output_tokens {
         config.output_length = OutputLength::LogNormal {
-            median: median.max(1.0),
+            median,
             sigma: OUTPUT_SIGMA,
         };
     }
@@ -80,7 +80,28 @@ fn config(args: &SimArgs) -> Result<Config, Error> {
     faults.cut = args.cut.unwrap_or(faults.cut);
     faults.stall = args.stall.unwrap_or(faults.stall);
     set_rules(&mut config.rules, args)?;
+    check_chances(&config)?;
     Ok(config)
+}
+
+/// At most one fault strikes a request, so that what goes beyond 1 would never strike.
+fn check_chances(config: &Config) -> Result<(), Error> {
+    let faults = &config.faults;
+    let errors: f64 = faults.error_rate.iter().map(|(_, p)| p).sum();
+    let drawn = errors + faults.reset + faults.cut + faults.stall;
+    let named: f64 = config.rules.faults.values().map(|p| p.get()).sum();
+    for (what, sum) in [
+        ("--error, --reset, --cut and --stall", drawn),
+        ("--fault", named),
+    ] {
+        // Tenths do not add up exactly.
+        if sum > 1.0 + 1e-9 {
+            let message = format!("the probabilities of {what} add up to {sum:.3}, more than 1");
+            return Err(Error::config(message)
+                .with_hint("those of the profile and the script are counted too"));
+        }
+    }
+    Ok(())
 }
 
 /// A ready-made profile, or one from a file.
@@ -153,7 +174,8 @@ fn set_limits(config: &mut Config, args: &SimArgs) {
     limits.tpm = args.tpm.or(limits.tpm);
     limits.itpm = args.itpm.or(limits.itpm);
     limits.otpm = args.otpm.or(limits.otpm);
-    limits.max_in_flight = args.max_in_flight.or(limits.max_in_flight);
+    let places = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    limits.max_in_flight = args.max_in_flight.map(places).or(limits.max_in_flight);
     if args.no_headers {
         limits.headers = RateHeaders::None;
         limits.retry_after = RetryAfter::None;

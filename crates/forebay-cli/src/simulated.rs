@@ -67,7 +67,9 @@ pub(crate) fn serve_alone(config: Config, listener: TcpListener) -> std::io::Res
             _ = terminate.recv() => Exit::Terminated,
         };
         // A judge would miss the records of the last moment.
-        sim.flush_log()?;
+        sim.flush_log().map_err(|error| {
+            std::io::Error::new(error.kind(), format!("its log cannot be written: {error}"))
+        })?;
         Ok(exit)
     })
 }

@@ -1,9 +1,13 @@
 //! A simulated LLM provider at wire level: point a client at it and judge what the client does.
 //!
-//! A [`Sim`] speaks HTTP/1.1 in two dialects, OpenAI chat completions and Anthropic messages,
-//! with their true answers, error bodies and rate headers. It enforces limits with token
-//! buckets, takes its time as a real back end would, fails on demand, and keeps a log of every
-//! request it received and every answer it fully sent.
+//! A [`Sim`] speaks HTTP/1.1 in three dialects, in one piece and streamed: OpenAI (chat
+//! completions, responses, embeddings, files and batches), Anthropic (messages, token counts and
+//! message batches) and Gemini (content and token counts), with their true answers, error bodies
+//! and rate headers. It enforces limits with token buckets, takes its time as a real back end
+//! would, one that batches included ([`Batching`]), fails on demand, and keeps a log of every
+//! request it received and every answer it fully sent. [`check`] judges a client by that log.
+//!
+//! A [`Profile`] describes a back end in a file.
 //!
 //! It serves loopback sockets in real time ([`Sim::serve`]) and in-memory pipes in paused
 //! tokio time ([`Sim::connect`], [`Sim::serve_connection`]); both use the same code, and all

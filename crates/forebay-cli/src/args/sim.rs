@@ -40,7 +40,7 @@ pub(crate) struct SimArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
     /// The only key that is accepted [default: any]
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = values::some_text)]
     pub(crate) key: Option<String>,
     /// Write a log of requests received and answers fully sent (JSON lines)
     #[arg(long, value_name = "FILE")]
@@ -68,7 +68,7 @@ pub(crate) struct SimArgs {
     #[arg(long, value_name = "WHAT", help_heading = BACK_END)]
     pub(crate) answers: Option<String>,
     /// Median length of plausible answers, in tokens (log-normal)
-    #[arg(long, value_name = "N", help_heading = BACK_END)]
+    #[arg(long, value_name = "N", help_heading = BACK_END, value_parser = values::output_tokens)]
     pub(crate) output_tokens: Option<f64>,
 
     /// Requests per minute
@@ -90,8 +90,8 @@ pub(crate) struct SimArgs {
     #[arg(long, value_name = "N", help_heading = LIMITS, value_parser = values::at_least_one)]
     pub(crate) otpm: Option<u64>,
     /// Requests at the same time
-    #[arg(long, value_name = "N", help_heading = LIMITS)]
-    pub(crate) max_in_flight: Option<usize>,
+    #[arg(long, value_name = "N", help_heading = LIMITS, value_parser = values::at_least_one)]
+    pub(crate) max_in_flight: Option<u64>,
     /// Send no rate headers
     #[arg(long, help_heading = LIMITS)]
     pub(crate) no_headers: bool,

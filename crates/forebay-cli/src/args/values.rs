@@ -43,6 +43,22 @@ pub(crate) fn at_least_one(text: &str) -> Result<u64, String> {
     }
 }
 
+/// The median length of an answer; the simulator's profiles have the same bound.
+pub(crate) fn output_tokens(text: &str) -> Result<f64, String> {
+    match text.replace('_', "").parse::<f64>() {
+        Ok(n) if (1.0..=1e6).contains(&n) => Ok(n),
+        _ => Err("give a number from 1 to 1000000".into()),
+    }
+}
+
+/// A text that has at least one character.
+pub(crate) fn some_text(text: &str) -> Result<String, String> {
+    match text {
+        "" => Err("give at least one character".into()),
+        text => Ok(text.to_owned()),
+    }
+}
+
 /// Seconds, or a number with `ms`, `s`, `m` or `h`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());

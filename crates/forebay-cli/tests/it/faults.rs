@@ -76,6 +76,28 @@ fn a_models_name_strikes_the_embedded_simulator() {
 }
 
 #[test]
+fn numbers_that_cannot_be_are_refused() {
+    let folder = Folder::with("in.txt", "a\n");
+    for (arguments, what) in [
+        (&["--max-in-flight", "0"][..], "at least 1"),
+        (&["--output-tokens", "99999999999"], "from 1 to 1000000"),
+        (&["--output-tokens", "nan"], "from 1 to 1000000"),
+        (&["--key", ""], "at least one character"),
+        (
+            &["--fault", "503=0.6", "--fault", "500=0.6"],
+            "--fault add up to 1.200, more than 1",
+        ),
+        (
+            &["--reset", "0.9", "--error", "500=0.2"],
+            "add up to 1.100, more than 1",
+        ),
+    ] {
+        let arguments = [&["sim", "--port", "0"], arguments].concat();
+        folder.forebay(&arguments).ends(2).says(&[what]);
+    }
+}
+
+#[test]
 fn chance_strikes_by_name() {
     let folder = Folder::with("in.txt", "a\n");
     let mut sim = Simulator::start(&["--latency", "0", "--fault", "400-same=1"]);

@@ -1,4 +1,4 @@
-//! The parts of a request's body that both dialects share.
+//! The parts of a request's body that OpenAI's and Anthropic's dialects share.
 //!
 //! Owns reading messages without copying their text, and the estimate of tokens. Never
 //! validates; each dialect complains in its own words.

@@ -7,9 +7,13 @@ use serde::Deserialize;
 
 use crate::batching::Batching;
 use crate::config::{
-    Answers, Batches, Config, Faults, Latency, Limits, Outage, OutputLength, Step, Tenant,
+    Answers, Batches, Config, Faults, Latency, Limits, Outage, OutageKind, OutputLength,
+    RateHeaders, RetryAfter, Step, Tenant,
 };
 use crate::faults::Rules;
+
+/// The most requests per second: far above every provider's.
+const MOST_PER_SECOND: f64 = 1e12;
 
 /// A back end that is described in words and numbers.
 #[derive(Clone, Debug)]
@@ -125,10 +129,6 @@ impl Profile {
 impl Form {
     /// The first number that cannot be.
     fn check(&self) -> Result<(), String> {
-        let fine = |name: &str, value: f64, most: f64| match (0.0..=most).contains(&value) {
-            true => Ok(()),
-            false => Err(format!("{name} is {value}: give a number from 0 to {most}")),
-        };
         if let Latency::LogNormal { sigma, .. } = self.latency {
             fine("latency.log-normal.sigma", sigma, 5.0)?;
         }
@@ -136,9 +136,8 @@ impl Form {
             fine("output-length.log-normal.median", median, 1e6)?;
             fine("output-length.log-normal.sigma", sigma, 5.0)?;
         }
-        if let Some(ramp) = self.limits.ramp {
-            fine("limits.ramp.growth", ramp.growth, 1e6)?;
-        }
+        check_limits(&self.limits)?;
+        check_faults(&self.faults)?;
         fine("batches.missing", self.batches.missing, 1.0)?;
         for step in &self.capacity {
             fine("capacity.factor", step.factor, 1e6)?;
@@ -156,6 +155,9 @@ impl Form {
                     "an outage from {:?} until {:?} ends before it begins",
                     outage.from, outage.until
                 ));
+            }
+            if let OutageKind::Status(status) = outage.what {
+                error_status("outages.what.status", status)?;
             }
         }
         Ok(())
@@ -179,6 +181,68 @@ impl Form {
             ..Config::default()
         }
     }
+}
+
+fn fine(name: &str, value: f64, most: f64) -> Result<(), String> {
+    match (0.0..=most).contains(&value) {
+        true => Ok(()),
+        false => Err(format!("{name} is {value}: give a number from 0 to {most}")),
+    }
+}
+
+fn error_status(name: &str, status: u16) -> Result<(), String> {
+    match (400..600).contains(&status) {
+        true => Ok(()),
+        false => Err(format!("{name} is {status}: give a status from 400 to 599")),
+    }
+}
+
+fn check_limits(limits: &Limits) -> Result<(), String> {
+    for (name, limit) in [
+        ("rpm", limits.rpm),
+        ("rpd", limits.rpd),
+        ("tpm", limits.tpm),
+        ("tpd", limits.tpd),
+        ("itpm", limits.itpm),
+        ("otpm", limits.otpm),
+        ("max-in-flight", limits.max_in_flight.map(|n| n as u64)),
+        ("ramp.start", limits.ramp.map(|ramp| ramp.start)),
+    ] {
+        if limit == Some(0) {
+            return Err(format!("limits.{name} is 0: give a number of at least 1"));
+        }
+    }
+    if let Some(rps) = limits.rps {
+        fine("limits.rps", rps, MOST_PER_SECOND)?;
+        if rps == 0.0 {
+            return Err("limits.rps is 0: give a number above 0".to_owned());
+        }
+    }
+    if let Some(ramp) = limits.ramp {
+        fine("limits.ramp.growth", ramp.growth, 1e6)?;
+    }
+    if let RateHeaders::Scaled(factor) = limits.headers {
+        fine("limits.headers.scaled", factor, 1e6)?;
+    }
+    if let RetryAfter::Scaled(factor) = limits.retry_after {
+        fine("limits.retry-after.scaled", factor, 1e6)?;
+    }
+    Ok(())
+}
+
+fn check_faults(faults: &Faults) -> Result<(), String> {
+    fine("faults.reset", faults.reset, 1.0)?;
+    fine("faults.cut", faults.cut, 1.0)?;
+    fine("faults.stall", faults.stall, 1.0)?;
+    for (status, p) in &faults.error_rate {
+        error_status("faults.errors", *status)?;
+        fine(
+            &format!("the probability of {status} in faults.errors"),
+            *p,
+            1.0,
+        )?;
+    }
+    Ok(())
 }
 
 macro_rules! ready_made {
@@ -296,5 +360,41 @@ mod tests {
             number,
             "latency.log-normal.sigma is -1: give a number from 0 to 5"
         );
+        for (toml, told) in [
+            (
+                "faults.reset = 2",
+                "faults.reset is 2: give a number from 0 to 1",
+            ),
+            ("faults.cut = nan", "faults.cut is NaN: "),
+            (
+                "faults.errors = [[20, 0.5]]",
+                "faults.errors is 20: give a status",
+            ),
+            (
+                "faults.errors = [[500, -1]]",
+                "the probability of 500 in faults.errors is -1",
+            ),
+            (
+                "limits.rpm = 0",
+                "limits.rpm is 0: give a number of at least 1",
+            ),
+            ("limits.max-in-flight = 0", "limits.max-in-flight is 0: "),
+            ("limits.rps = -5", "limits.rps is -5: "),
+            (
+                "limits.headers.scaled = -1",
+                "limits.headers.scaled is -1: ",
+            ),
+            (
+                "limits.retry-after.scaled = inf",
+                "limits.retry-after.scaled is inf: ",
+            ),
+            (
+                "outages = [{ from = \"1s\", until = \"2s\", what.status = 20 }]",
+                "outages.what.status is 20: give a status from 400 to 599",
+            ),
+        ] {
+            let said = wrong(toml);
+            assert!(said.starts_with(told), "{toml}: {said}");
+        }
     }
 }
