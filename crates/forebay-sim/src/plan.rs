@@ -307,6 +307,8 @@ impl<'s> Planner<'_, 's> {
         let end = match (&oddity, text.cut) {
             (Some(Oddity::Filtered), _) => End::Filtered,
             (Some(Oddity::Refused), _) => End::Refused,
+            // A cap on tokens would explain why there is nothing, and the answer would be good.
+            (Some(Oddity::NullContent | Oddity::NoChoices), _) => End::Stop,
             (Some(Oddity::Length), _) | (_, true) => End::Length,
             (_, false) => End::Stop,
         };

@@ -179,6 +179,20 @@ async fn what_an_operation_cannot_suffer_leaves_its_answer_good() {
     }
 }
 
+/// A reasoning model whose cap cuts it before its first word answers with nothing, and rightly.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_never_explained_by_a_cap() {
+    let sim = Sim::new(quick());
+    let mut client = Client::connect(&sim);
+    let body = format!(
+        r#"{{"model":"fault-null-content","max_tokens":2,"messages":[{{"role":"user","content":"{PROMPT}"}}]}}"#
+    );
+    let key = "authorization: Bearer k\r\n";
+    let answer = client.ask(raw_post("/v1/chat/completions", key, &body)).await;
+    let answer = answer.json();
+    assert_eq!(answer["choices"][0]["finish_reason"], "stop", "{answer}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn lengths_and_dates_are_as_wrong_as_told() {
     let value = |outcome: &Outcome, name: &str| -> String {
