@@ -188,7 +188,9 @@ async fn nothing_is_never_explained_by_a_cap() {
         r#"{{"model":"fault-null-content","max_tokens":2,"messages":[{{"role":"user","content":"{PROMPT}"}}]}}"#
     );
     let key = "authorization: Bearer k\r\n";
-    let answer = client.ask(raw_post("/v1/chat/completions", key, &body)).await;
+    let answer = client
+        .ask(raw_post("/v1/chat/completions", key, &body))
+        .await;
     let answer = answer.json();
     assert_eq!(answer["choices"][0]["finish_reason"], "stop", "{answer}");
 }

@@ -19,7 +19,7 @@ use super::connect::Unconnected;
 use crate::endpoint::BaseUrl;
 use crate::outcome::{Failure, FailureKind};
 
-/// How long one address of a name is tried before the next one: a route that leads nowhere must
+/// How long one address of a name is tried when there is a next one: a route that leads nowhere must
 /// not use up the whole deadline.
 const PER_ADDRESS: Duration = Duration::from_secs(4);
 /// How long a resolver may think when earlier addresses are at hand; glibc asks its next server
@@ -103,8 +103,14 @@ impl Way {
     pub(super) async fn open(&self, origin: &BaseUrl) -> Result<TcpStream, Unconnected> {
         let (host, port) = (&*origin.host, origin.port);
         let mut errors = Vec::new();
-        for address in self.addresses(host, port).await? {
-            let connected = timeout(PER_ADDRESS, self.network.connect(address)).await;
+        let mut addresses = self.addresses(host, port).await?.into_iter().peekable();
+        while let Some(address) = addresses.next() {
+            let connecting = self.network.connect(address);
+            let connected = match addresses.peek() {
+                Some(_) => timeout(PER_ADDRESS, connecting).await,
+                // Nothing is left to save time for.
+                None => Ok(connecting.await),
+            };
             match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                 Ok(tcp) => return Ok(tcp),
                 Err(error) => errors.push((address, error)),
@@ -248,6 +254,34 @@ mod tests {
         let began = tokio::time::Instant::now();
         assert_eq!(way.addresses("h", 80).await.unwrap(), first);
         assert!(began.elapsed() < SLOW_LOOKUP * 2);
+    }
+
+    /// Nobody at these addresses ever answers; keeps those that were tried.
+    #[derive(Debug)]
+    struct BlackHoles(Vec<SocketAddr>, Mutex<Vec<SocketAddr>>);
+
+    impl Network for BlackHoles {
+        fn resolve<'a>(&'a self, _: &'a str, _: u16) -> Asked<'a, Vec<SocketAddr>> {
+            Box::pin(async { Ok(self.0.clone()) })
+        }
+
+        fn connect(&self, address: SocketAddr) -> Asked<'_, TcpStream> {
+            self.1.lock().unwrap().push(address);
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_an_address_that_has_a_next_one_is_given_up_early() {
+        let addresses: Vec<SocketAddr> = (1..=2).map(|n| ([192, 0, 2, n], 80).into()).collect();
+        let origin = BaseUrl::parse("http://h").unwrap();
+        for n in [1, 2] {
+            let holes = Arc::new(BlackHoles(addresses[..n].to_vec(), Mutex::default()));
+            let way = Way::new(Arc::clone(&holes) as Arc<dyn Network>);
+            let opened = timeout(Duration::from_secs(60), way.open(&origin)).await;
+            assert!(opened.is_err(), "the connect deadline is somebody else's");
+            assert_eq!(*holes.1.lock().unwrap(), addresses[..n]);
+        }
     }
 
     #[test]
