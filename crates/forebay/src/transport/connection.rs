@@ -178,6 +178,11 @@ impl Connection {
         self.idle_since = Instant::now();
     }
 
+    /// Ends the connection: the rest of an answer is not waited for.
+    pub(super) fn give_up(&mut self) {
+        self.driver = None;
+    }
+
     fn drive(&mut self, cx: &mut Context<'_>) {
         drive(&mut self.driver, cx);
     }

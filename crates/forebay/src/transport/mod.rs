@@ -255,6 +255,9 @@ impl Transport {
         };
         let arrived = SystemTime::now();
         let (head, mut incoming) = response.into_parts();
+        let status = head.status.as_u16();
+        // An error is what its status says, whatever becomes of its body.
+        let is_error = !head.status.is_success();
         let mut body = connection::Collected::default();
         let mut place = None;
         loop {
@@ -268,9 +271,13 @@ impl Transport {
             match self.clock.timeout_at(end, reading).await {
                 Ok(Ok(true)) => {}
                 Ok(Ok(false)) => break,
+                Ok(Err(_)) | Err(_) if is_error => {
+                    connection.give_up();
+                    break;
+                }
                 Ok(Err((kind, why))) => {
                     let mut failure = Failure::new(kind, why);
-                    failure.status = Some(head.status.as_u16());
+                    failure.status = Some(status);
                     return Err(Lost::NoAnswer(failure, false));
                 }
                 Err(_) => {
@@ -279,15 +286,18 @@ impl Transport {
             }
         }
         connection.settle().await;
-        let status = head.status.as_u16();
-        let body = encoding::unpack(&head.headers, body.into_bytes(), MAX_BODY);
-        Ok(Answer {
-            status,
-            body: body.map_err(|why| {
+        let body = match encoding::unpack(&head.headers, body.into_bytes(), MAX_BODY) {
+            Ok(body) => body,
+            Err(_) if is_error => Bytes::new(),
+            Err(why) => {
                 let mut failure = Failure::new(FailureKind::Malformed, why);
                 failure.status = Some(status);
-                Lost::NoAnswer(failure, false)
-            })?,
+                return Err(Lost::NoAnswer(failure, false));
+            }
+        };
+        Ok(Answer {
+            status,
+            body,
             headers: head.headers,
             arrived,
         })

@@ -62,6 +62,34 @@ fn of_length(length: usize, body: &[u8]) -> Vec<u8> {
     Answer::made(&format!("content-length: {length}\r\n"), body)
 }
 
+/// Faults 14, 29: believes the status and the headers of an error whose body is cut, stalls or cannot be unpacked.
+#[tokio::test(start_paused = true)]
+async fn an_error_is_what_its_status_says_whatever_becomes_of_its_body() {
+    let refused = |headers: &str, body: &[u8]| {
+        let head = format!("HTTP/1.1 429 Too Many Requests\r\nretry-after: 7\r\n{headers}\r\n");
+        Step::Send([head.as_bytes(), body].concat())
+    };
+    type Case<'a> = (&'a str, &'a [u8], fn() -> Step);
+    let cases: [Case<'_>; 4] = [
+        ("content-length: 100\r\n", b"{", || Step::Close),
+        ("content-length: 100\r\n", b"{", || Step::Silence),
+        (
+            "content-encoding: gzip\r\ncontent-length: 0\r\n",
+            b"",
+            || Step::Silence,
+        ),
+        ("transfer-encoding: chunked\r\n", b"zz\r\n", || Step::Close),
+    ];
+    for (headers, body, then) in cases {
+        let (headers, body) = (headers.to_owned(), body.to_vec());
+        let name = format!("{headers:?} {body:?}");
+        let (ended, _) = spoiled(move |_| vec![refused(&headers, &body), then()]).await;
+        assert_made_good(&ended, "rate_limited", &name);
+        assert!(ended.wall.as_secs() >= 7, "{name}: {:?}", ended.wall);
+        assert_eq!(ended.summary.maybe_billed, 0, "{name}");
+    }
+}
+
 /// Fault 29: takes a body with a wrong length, bad chunks or bad packing for a failed attempt, and tries again.
 #[tokio::test(start_paused = true)]
 async fn a_body_that_contradicts_its_head_is_no_answer() {
