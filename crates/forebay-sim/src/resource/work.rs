@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::dialect::{Around, Operation};
 use crate::faults::decide;
 use crate::plan::{Order, Planner};
-use crate::script::{Call, Oddity};
+use crate::script::{Action, Call, Oddity};
 use crate::sim::Shared;
 use crate::ticket::Ticket;
 
@@ -50,7 +50,7 @@ pub(super) async fn work(
         streamed: false,
         wall: shared.wall(ticket.received),
     };
-    let action = decide(shared, &call);
+    let action = off_the_wire(decide(shared, &call));
     let mut planner = Planner {
         shared,
         ticket: &mut ticket,
@@ -90,5 +90,33 @@ pub(super) async fn work(
         }
         Order::Raw(_) | Order::Reset | Order::Endless(_) => None,
         Order::Stall => std::future::pending().await,
+    }
+}
+
+/// What befalls bytes on their way befalls no request of a batch: its answer is in a file.
+fn off_the_wire(action: Action) -> Action {
+    match action {
+        Action::Named {
+            fault,
+            spoils,
+            then,
+        } => match off_the_wire(*then) {
+            Action::Answer => Action::Answer,
+            then => then.named(fault, spoils),
+        },
+        Action::DelayThen(delay, then) => off_the_wire(*then).after(delay),
+        Action::Spoilt(_)
+        | Action::Shaped(_)
+        | Action::CutAfter(_)
+        | Action::CloseAfterAnswer
+        | Action::Answer => Action::Answer,
+        Action::AnswerText(_)
+        | Action::Reply { .. }
+        | Action::Error { .. }
+        | Action::Reset
+        | Action::Odd(_)
+        | Action::Stall
+        | Action::Raw(_)
+        | Action::Endless(_) => action,
     }
 }

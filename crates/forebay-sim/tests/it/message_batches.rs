@@ -285,3 +285,29 @@ async fn a_bad_batch_or_no_version_is_rejected() {
         .await;
     assert_eq!(strange.status, 401);
 }
+
+/// Answers of a batch come in a file: what spoils bytes on their way spoils none of them.
+#[tokio::test(start_paused = true)]
+async fn what_befalls_bytes_on_their_way_befalls_no_request_of_a_batch() {
+    for (fault, succeeds, spoiled) in [
+        ("html", true, false),
+        ("cut-mid-body", true, false),
+        ("null-content", true, true),
+        ("503", false, false),
+    ] {
+        let mut config = quick();
+        config.rules = toml::from_str(&format!("[faults]\n{fault} = 1")).unwrap();
+        let sim = Sim::new(config);
+        let mut batches = Batches::of(&sim);
+        let id = batches.create(&prompts(1)).await;
+        wait(10).await;
+        let expected = [0, u64::from(succeeds), u64::from(!succeeds), 0, 0];
+        assert_eq!(counts(&batches.get(&id).await), expected, "{fault}");
+        let last = sim.log().pop().unwrap();
+        assert_eq!(
+            (last.event, last.spoiled),
+            (Event::Answer, spoiled),
+            "{fault}"
+        );
+    }
+}
