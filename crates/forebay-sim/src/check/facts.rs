@@ -79,6 +79,10 @@ pub(super) struct KeyFacts {
 
     /// Rows in the journal that no later one replaced.
     pub(super) live: u32,
+    /// Those of them that are failed ones.
+    pub(super) failed: u32,
+    /// Items sent again in `session` in place of these.
+    pub(super) retried: u32,
     /// Rows in the results.
     pub(super) rows: u32,
 }

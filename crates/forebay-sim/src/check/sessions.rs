@@ -222,6 +222,7 @@ impl Reader<'_> {
             *facts = KeyFacts {
                 session: facts.session,
                 live: facts.live,
+                failed: facts.failed,
                 ..KeyFacts::default()
             };
         }
@@ -250,8 +251,12 @@ impl Reader<'_> {
         facts.sent += 1;
         if facts.session != session {
             (facts.session, facts.items, facts.charged) = (session, 0, 0);
-            facts.needed = facts.live;
+            (facts.needed, facts.retried) = (facts.live, 0);
         }
+        // Of several items with this request, rows serve the first ones: another item may be the
+        // one without a good row now.
+        let failed = fresh && facts.retried < facts.failed;
+        facts.retried += u32::from(failed);
         facts.items += u32::from(fresh);
         facts.needed += u32::from(fresh);
         let needed = facts.needed;
@@ -270,7 +275,7 @@ impl Reader<'_> {
                 line,
                 needed,
                 session,
-                failed: !item.done_ok,
+                failed: failed || !item.done_ok,
             });
         }
         if n != item.n + 1 {
@@ -324,9 +329,11 @@ impl Reader<'_> {
         }
         if record.was.is_some() {
             facts.needed = facts.needed.saturating_sub(1);
+            facts.failed = facts.failed.saturating_sub(1);
         } else if !record.copy {
             facts.live += 1;
         }
+        facts.failed += u32::from(!ok && !record.copy);
         let items = u64::from(facts.items);
         let charged = u64::from(facts.charged);
         let most = self.bounds.max_attempts.map(|most| u64::from(most) * items);

@@ -57,6 +57,36 @@ fn resumed_runs_are_clean() {
     assert!(report.is_clean(), "{report}");
 }
 
+/// Rows serve the first items with their request, so that the one that is sent again in place of
+/// a failed row may be another than the one that failed.
+#[test]
+fn a_failed_row_is_made_good_at_the_place_of_its_twin() {
+    let mut run = Run::clean();
+    let place = run.place(&run::done(3, 1));
+    run.journal[place] = run::failed(3, "bad_request", 1);
+    run.log[7] = answer(4, 3, 3.5, 400);
+    let twin = run.journal[place + 1].clone();
+    run.journal.extend([
+        session(),
+        sent(4, 1),
+        twin.replace(r#""f":7"#, r#""f":7,"was":"bad_request""#),
+        run::end("complete", 1.0),
+    ]);
+    run.log.extend([request(8, 4, 8.0), answer(8, 3, 8.5, 200)]);
+    run.rows[3] = run.rows[4]
+        .replace(r#""index":4"#, r#""index":3"#)
+        .replace("item-4", "item-3");
+    let report = run.judged();
+    assert!(report.is_clean(), "{report}");
+
+    // Once is enough for one failed row.
+    let again = [sent(4, 1), twin, run::end("complete", 1.0)];
+    run.journal.push(session());
+    run.journal.extend(again);
+    run.log.extend([request(9, 4, 9.0), answer(9, 3, 9.5, 200)]);
+    assert!(run::violated(&run.judged()).contains(&"I3"));
+}
+
 /// A request that a spoilt answer waited for was refused for its rate like any other.
 #[test]
 fn a_refusal_in_place_of_a_spoilt_answer_is_no_attempt_that_counts() {
