@@ -40,6 +40,8 @@ pub enum DropReason {
     Cut,
     /// Raw bytes were sent by a script; whether they are an answer is not known.
     Raw,
+    /// All frames of a streamed answer were sent, but not the end of its body; clients may take it.
+    Unended,
     /// The answer was withheld by a fault or a script until the client hung up.
     Stalled,
     /// The simulator's task was stopped.

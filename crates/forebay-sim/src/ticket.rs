@@ -28,6 +28,8 @@ pub(crate) struct Ticket<'s> {
     fault: Option<String>,
     /// Whether no client may take its answer for a good one.
     spoiled: bool,
+    /// Whether all frames of its answer were written, if not the end of the body.
+    told: bool,
     /// The request's record, if there is a log.
     record: Option<LogRecord>,
     over: bool,
@@ -47,6 +49,7 @@ impl<'s> Ticket<'s> {
             body: None,
             fault: None,
             spoiled: false,
+            told: false,
             record: None,
             over: false,
         }
@@ -60,6 +63,11 @@ impl<'s> Ticket<'s> {
     /// Notes that no client may take its answer for a good one.
     pub(crate) fn spoil(&mut self, spoils: bool) {
         self.spoiled |= spoils;
+    }
+
+    /// Notes that all frames of a streamed answer were written: clients may take it from now on.
+    pub(crate) fn told(&mut self) {
+        self.told = true;
     }
 
     /// Logs the request, if there is a log, once it is known what strikes it.
@@ -136,6 +144,11 @@ impl<'s> Ticket<'s> {
 
     fn drop_for(&mut self, reason: DropReason) {
         self.shared.counters.dropped();
+        let reason = if self.told {
+            DropReason::Unended
+        } else {
+            reason
+        };
         self.close(Event::Dropped, None, Some(reason));
     }
 

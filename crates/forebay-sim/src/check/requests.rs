@@ -169,7 +169,7 @@ fn parse(line: &[u8]) -> Option<Seen> {
         _ if COUNTS_TOKENS.contains(&line.operation) => What::Other,
         "request" => What::Request,
         "answer" => answered(line.status?, line.spoiled),
-        "dropped" if line.reason == Some("raw") && !line.spoiled => What::Raw,
+        "dropped" if matches!(line.reason, Some("raw" | "unended")) && !line.spoiled => What::Raw,
         "dropped" => What::Dropped,
         _ => What::Other,
     };
@@ -206,10 +206,10 @@ fn seen(record: &LogRecord) -> Seen {
             _ if counts => What::Other,
             Event::Request => What::Request,
             Event::Answer => answered(record.status.unwrap_or_default(), record.spoiled),
-            Event::Dropped if record.reason == Some(DropReason::Raw) && !record.spoiled => {
-                What::Raw
-            }
-            Event::Dropped => What::Dropped,
+            Event::Dropped => match record.reason {
+                Some(DropReason::Raw | DropReason::Unended) if !record.spoiled => What::Raw,
+                _ => What::Dropped,
+            },
         },
         seq: record.seq,
         t_s: record.t_s,

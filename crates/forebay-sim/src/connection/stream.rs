@@ -54,6 +54,7 @@ where
             wire: Wire::new(&mut self.input, &mut self.io, &generation.answer.shape),
             chunked,
             frames: Frames::default(),
+            is_told: false,
         };
         let mut ended = streamed.wire.send(self.output.bytes()).await;
         let halt = generation.answer.shape.body_halt();
@@ -71,6 +72,9 @@ where
                 chunk,
             };
             ended = streamed.run(parts).await;
+        }
+        if streamed.is_told {
+            ticket.told();
         }
         ticket.settle(self.shared.since_start());
         self.end(
@@ -174,6 +178,8 @@ struct Streamed<'c, IO> {
     wire: Wire<'c, IO>,
     chunked: bool,
     frames: Frames,
+    /// Whether all frames of a good end were written.
+    is_told: bool,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Streamed<'_, IO> {
@@ -228,6 +234,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Streamed<'_, IO> {
             .until(pace.reach(completion.output_tokens))
             .await?;
         self.step(completion, form, Step::Close).await?;
+        self.is_told = completion.oddity != Some(Oddity::NoFinish);
         self.terminate().await?;
         match completion.oddity {
             Some(Oddity::NoFinish) => Err(DropReason::Cut),

@@ -74,7 +74,9 @@ async fn a_stream_is_cut_after_any_number_of_bytes_or_frames() {
     client.send(stream("twelve chars")).await;
     client.read_until(b"0\r\n\r\n").await;
     let whole = client.unread().len();
-    for cut in (0..whole).step_by(7) {
+    // The last chunk, of no bytes, takes five; a client may have its answer without it.
+    let told = whole - 5;
+    for cut in (0..told - 2).step_by(7).chain(told..whole) {
         let shape = Shape {
             cut_after: Some(cut),
             ..Shape::default()
@@ -84,7 +86,11 @@ async fn a_stream_is_cut_after_any_number_of_bytes_or_frames() {
         client.send(stream("twelve chars")).await;
         assert_eq!(client.rest().await.len(), cut);
         let log = sim.log();
-        assert_eq!(log[1].reason, Some(DropReason::Cut), "{cut} of {whole}");
+        let reason = match cut < told {
+            true => DropReason::Cut,
+            false => DropReason::Unended,
+        };
+        assert_eq!(log[1].reason, Some(reason), "{cut} of {whole}");
     }
     let sim = scripted(|_| {
         Action::Shaped(Shape {

@@ -57,6 +57,17 @@ fn resumed_runs_are_clean() {
     assert!(report.is_clean(), "{report}");
 }
 
+/// A client that closes after a stream's last frame has its answer.
+#[test]
+fn a_stream_without_the_end_of_its_body_may_be_an_answer() {
+    let mut run = Run::clean();
+    run.log[1] = run::dropped(1, 0, 0.5, "unended");
+    let report = run.judged();
+    assert!(report.is_clean(), "{report}");
+    run.log[1] = run.log[1].replace(r#""reason""#, r#""spoiled":true,"reason""#);
+    assert!(run::violated(&run.judged()).contains(&"I2"));
+}
+
 /// Rows serve the first items with their request, so that the one that is sent again in place of
 /// a failed row may be another than the one that failed.
 #[test]
