@@ -44,6 +44,8 @@ pub(crate) struct Head {
     /// The head's bytes, the empty line included.
     pub(crate) len: usize,
     pub(crate) body: BodyLength,
+    /// What `content-length` says, whatever else there is.
+    length: Option<usize>,
     pub(crate) keep_alive: bool,
     /// HTTP/1.1 or later; earlier clients know no chunks.
     pub(crate) is_1_1: bool,
@@ -84,6 +86,7 @@ impl Head {
             query: span(bytes, query.as_bytes()),
             len,
             body: BodyLength::Sized(0),
+            length: None,
             keep_alive: request.version == Some(1),
             is_1_1: request.version == Some(1),
             expects_continue: false,
@@ -126,8 +129,13 @@ impl Head {
             }
             14 if is("x-goog-api-key") => self.x_goog_api_key = Some(span(bytes, value)),
             14 if is("content-length") => {
+                let length = content_length(value)?;
+                if self.length.is_some_and(|other| other != length) {
+                    return Err((400, "two content-lengths that differ"));
+                }
+                self.length = Some(length);
                 if let BodyLength::Sized(_) = self.body {
-                    self.body = BodyLength::Sized(content_length(value)?);
+                    self.body = BodyLength::Sized(length);
                 }
             }
             17 if is("anthropic-version") => self.anthropic_version = Some(span(bytes, value)),
@@ -206,5 +214,11 @@ mod tests {
         assert_eq!(Head::parse(b"GET /health HTTP/1.1\r\nhost"), Ok(None));
         assert!(Head::parse(b"\x00\x01 nonsense\r\n\r\n").is_err());
         assert!(Head::parse(b"POST / HTTP/1.1\r\ncontent-length: +1\r\n\r\n").is_err());
+        let two = |second: u8| {
+            let head =
+                format!("POST / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: {second}\r\n\r\n");
+            Head::parse(head.as_bytes()).is_err()
+        };
+        assert_eq!([two(1), two(2)], [false, true]);
     }
 }

@@ -24,6 +24,7 @@ const MOST_BYTES: usize = 32 * 1024 * 1024;
 const MOST_MESSAGES: usize = 100_000;
 
 #[derive(Deserialize)]
+#[serde(expecting = "a JSON object")]
 struct Body<'a> {
     #[serde(borrow)]
     model: Option<Text<'a>>,

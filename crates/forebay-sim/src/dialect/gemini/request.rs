@@ -25,7 +25,12 @@ pub(in crate::dialect) enum Want {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default, bound = "'de: 'a", rename_all = "camelCase")]
+#[serde(
+    default,
+    bound = "'de: 'a",
+    rename_all = "camelCase",
+    expecting = "a JSON object"
+)]
 struct Body<'a> {
     contents: Many<Content<'a>>,
     #[serde(alias = "system_instruction")]

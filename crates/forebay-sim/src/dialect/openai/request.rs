@@ -27,6 +27,7 @@ const FORMAT: FormatAt = FormatAt {
 };
 
 #[derive(Deserialize)]
+#[serde(expecting = "a JSON object")]
 struct Body<'a> {
     #[serde(borrow)]
     model: Option<Text<'a>>,

@@ -28,6 +28,7 @@ const LARGE: usize = 3072;
 const SMALL: usize = 1536;
 
 #[derive(Deserialize)]
+#[serde(expecting = "a JSON object")]
 struct Body<'a> {
     #[serde(borrow)]
     model: Option<Text<'a>>,
