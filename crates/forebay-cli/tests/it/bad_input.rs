@@ -72,6 +72,7 @@ fn a_truncated_archive_is_told_after_what_was_in_it() {
     ended.keeps_quiet_about("item 1");
 }
 
+/// Fault 40: makes a malformed row a failed row with its line, and goes on with the others.
 #[test]
 fn malformed_rows_become_error_rows_with_their_line() {
     let lines = "{\"text\":\"first\"}\n{\"text\": secret}\n\n[1]\n{\"text\":\"\"}\n\
@@ -105,6 +106,7 @@ fn malformed_rows_become_error_rows_with_their_line() {
     assert_eq!(sim.prompts(), ["first", "last"]);
 }
 
+/// Fault 40: refuses before anything is sent, with `--strict`.
 #[test]
 fn strict_refuses_before_anything_is_sent() {
     let mut said = Transcript::default();
@@ -138,6 +140,7 @@ fn strict_lets_a_clean_pipe_pass() {
     assert_eq!(sim.prompts().len(), 3);
 }
 
+/// Fault 41: makes bytes that are no text one row's failure.
 #[test]
 fn bytes_that_are_no_text_are_one_row_s_fault() {
     let folder = Folder::with("in.txt", b"good\nb\xffd\nalso good\n");
@@ -151,6 +154,7 @@ fn bytes_that_are_no_text_are_one_row_s_fault() {
     assert_eq!(sim.prompts(), ["good", "also good"]);
 }
 
+/// Fault 40: takes marks and line ends of Windows for no part of the text.
 #[test]
 fn marks_and_line_ends_of_windows_are_no_part_of_the_text() {
     let mark = "\u{feff}";
@@ -170,6 +174,7 @@ fn marks_and_line_ends_of_windows_are_no_part_of_the_text() {
     }
 }
 
+/// Fault 40: makes a line without end one row's failure, and does not keep it in memory.
 #[test]
 fn a_line_without_end_is_one_row_s_fault() {
     let folder = Folder::new();

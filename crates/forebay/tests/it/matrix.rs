@@ -265,7 +265,7 @@ fn page() -> String {
     for fault in FAULTS {
         let (does, tests) = match (shown.get(&fault.number), fault.awaits) {
             (Some(shown), _) => {
-                let does: Vec<&str> = shown.iter().map(|shown| shown.says.as_str()).collect();
+                let does: Vec<String> = shown.iter().map(|shown| sentence(&shown.says)).collect();
                 let tests = shown.iter().map(|shown| format!("`{}`", shown.test));
                 (
                     once(&does).join(" "),
@@ -283,6 +283,13 @@ fn page() -> String {
         .unwrap();
     }
     page
+}
+
+/// A claim as a sentence of its own.
+fn sentence(says: &str) -> String {
+    let mut rest = says.chars();
+    let first = rest.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(rest).collect()
 }
 
 /// Each text once, in the order of the first.
