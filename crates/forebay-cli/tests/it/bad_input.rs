@@ -79,7 +79,7 @@ fn malformed_rows_become_error_rows_with_their_line() {
                  {\"other\":\"x\"}\n{\"text\":\"last\"}\n";
     let folder = Folder::with("in.jsonl", lines);
     let mut sim = Simulator::quick();
-    sim.run(&folder, &["in.jsonl", "-o", "out.jsonl", "-q"])
+    sim.run(&folder, &["in.jsonl", "-o", "out.jsonl", "-q", "-c", "1"])
         .ends(1);
     let rows = folder.rows("out.jsonl");
     assert_eq!(column(&rows, "index"), ["0", "1", "2", "3", "4", "5"]);
@@ -145,7 +145,7 @@ fn strict_lets_a_clean_pipe_pass() {
 fn bytes_that_are_no_text_are_one_row_s_fault() {
     let folder = Folder::with("in.txt", b"good\nb\xffd\nalso good\n");
     let mut sim = Simulator::quick();
-    sim.run(&folder, &["in.txt", "-o", "out.jsonl", "-q"])
+    sim.run(&folder, &["in.txt", "-o", "out.jsonl", "-q", "-c", "1"])
         .ends(1);
     let rows = folder.rows("out.jsonl");
     let message = rows[1]["error"]["message"].as_str().unwrap();
@@ -187,7 +187,7 @@ fn a_line_without_end_is_one_row_s_fault() {
     file.write_all(b"\nafter\n").unwrap();
     drop(file);
     let mut sim = Simulator::quick();
-    sim.run(&folder, &["in.txt", "-o", "out.jsonl", "-q"])
+    sim.run(&folder, &["in.txt", "-o", "out.jsonl", "-q", "-c", "1"])
         .ends(1);
     let rows = folder.rows("out.jsonl");
     assert_eq!(rows.len(), 3);
@@ -248,7 +248,7 @@ fn ragged_csv_rows_become_error_rows() {
         "text,label\none,a\ntwo\n\"three\nlines\",b,c\nfour,d\n",
     );
     let mut sim = Simulator::quick();
-    sim.run(&folder, &["in.csv", "-o", "out.jsonl", "-q"])
+    sim.run(&folder, &["in.csv", "-o", "out.jsonl", "-q", "-c", "1"])
         .ends(1);
     let rows = folder.rows("out.jsonl");
     let message = |n: usize| rows[n]["error"]["message"].as_str().unwrap_or_default();
