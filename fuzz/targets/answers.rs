@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use forebay::config::{EngineSettings, RetrySettings};
-use forebay::endpoint::{ApiKey, BaseUrl, Endpoint, Provider, TokenField};
+use forebay::endpoint::{ApiKey, BaseUrl, Dialect, Endpoint, TokenField};
 use forebay::limit::{Limiter, Need};
 use forebay::outcome::{Failure, Outcome, Reply, Signal};
 use forebay::provider::{self, Answer};
@@ -26,15 +26,15 @@ const STATUSES: [u16; 16] = [
 ///
 /// The first byte chooses the content type: of an event stream when it is odd.
 pub fn openai_answer(input: &[u8]) {
-    good_answer(Provider::OpenAi, input);
+    good_answer(Dialect::Chat, input);
 }
 
 /// Reads an answer with status 200 of the Anthropic dialect; the first byte as in the other.
 pub fn anthropic_answer(input: &[u8]) {
-    good_answer(Provider::Anthropic, input);
+    good_answer(Dialect::Anthropic, input);
 }
 
-fn good_answer(provider: Provider, input: &[u8]) {
+fn good_answer(provider: Dialect, input: &[u8]) {
     let Some((form, body)) = input.split_first() else {
         return;
     };
@@ -60,8 +60,8 @@ pub fn error_answer(input: &[u8]) {
     };
     let status = STATUSES[usize::from(form % 16)];
     let provider = match form / 16 % 2 {
-        0 => Provider::OpenAi,
-        _ => Provider::Anthropic,
+        0 => Dialect::Chat,
+        _ => Dialect::Anthropic,
     };
     let (head, body) = split_head(rest);
     let endpoint = endpoint(provider);
@@ -72,10 +72,10 @@ pub fn error_answer(input: &[u8]) {
     check_wait(&failure);
 }
 
-fn endpoint(provider: Provider) -> Endpoint {
+fn endpoint(provider: Dialect) -> Endpoint {
     Endpoint {
         name: "fuzz".to_owned(),
-        provider,
+        dialect: provider,
         base_url: BaseUrl::parse("https://api.example.com/v1").expect("a good URL"),
         key: Some(ApiKey::new(KEY).expect("a good key")),
         headers: Vec::new(),
@@ -150,6 +150,7 @@ fn check_row(outcome: &Outcome, body: &[u8]) {
             outcome,
             cost: None,
             duration: Some(Duration::from_millis(1)),
+            first_chunk: None,
             attempts: 1,
             raw,
         }

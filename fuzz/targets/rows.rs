@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use forebay::endpoint::{BaseUrl, Endpoint, Provider, TokenField};
+use forebay::endpoint::{BaseUrl, Dialect, Endpoint, TokenField};
 use forebay::item::{Item, Parameters};
 use forebay::outcome::{Failure, FailureKind};
 use forebay::provider;
@@ -85,13 +85,13 @@ fn check_item(item: &Item) {
     members.unwrap_or_else(|error| panic!("{error}: {fields:?}"));
     match &item.request {
         Ok(request) => {
-            for provider in [Provider::OpenAi, Provider::Anthropic] {
+            for provider in [Dialect::Chat, Dialect::Anthropic] {
                 let endpoint = endpoint(provider);
-                if let Ok(body) = provider::encode(&endpoint, request) {
-                    let json: Result<&RawValue, _> = serde_json::from_slice(&body);
+                if let Ok(encoded) = provider::encode(&endpoint, request) {
+                    let json: Result<&RawValue, _> = serde_json::from_slice(&encoded.body);
                     json.expect("a request is JSON");
                     let again = provider::encode(&endpoint, request).expect("encoded before");
-                    assert_eq!(again, body, "the same request gives the same bytes");
+                    assert_eq!(again, encoded, "the same request gives the same bytes");
                 }
             }
         }
@@ -111,6 +111,7 @@ fn check_row(item: &Item) {
         outcome: &Err(Failure::new(FailureKind::Cancelled, "fuzzed")),
         cost: None,
         duration: None,
+        first_chunk: None,
         attempts: 0,
         raw: None,
     }
@@ -135,10 +136,10 @@ fn check_row(item: &Item) {
     }
 }
 
-fn endpoint(provider: Provider) -> Endpoint {
+fn endpoint(provider: Dialect) -> Endpoint {
     Endpoint {
         name: "fuzz".to_owned(),
-        provider,
+        dialect: provider,
         base_url: BaseUrl::parse("https://api.example.com/v1").expect("a good URL"),
         key: None,
         headers: Vec::new(),

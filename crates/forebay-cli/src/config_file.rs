@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use forebay::config::Limits;
-use forebay::endpoint::{Provider, TokenField};
+use forebay::endpoint::{Dialect, TokenField};
 use forebay::error::Error;
 use forebay::money::Usd;
 use forebay::price::{Price, PriceTable};
@@ -111,11 +111,11 @@ pub(crate) enum ProviderName {
     Anthropic,
 }
 
-impl From<ProviderName> for Provider {
-    fn from(name: ProviderName) -> Provider {
+impl From<ProviderName> for Dialect {
+    fn from(name: ProviderName) -> Dialect {
         match name {
-            ProviderName::OpenAi => Provider::OpenAi,
-            ProviderName::Anthropic => Provider::Anthropic,
+            ProviderName::OpenAi => Dialect::Chat,
+            ProviderName::Anthropic => Dialect::Anthropic,
         }
     }
 }

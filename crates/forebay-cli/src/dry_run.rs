@@ -38,7 +38,7 @@ pub(crate) fn dry_run(plan: &Plan) -> Result<Exit, Error> {
         let prepared = prepare(plan.endpoint(), item?);
         totals.items += 1;
         totals.input_tokens += prepared.guess;
-        if let Err(failure) = prepared.body {
+        if let Err(failure) = prepared.request {
             totals.invalid += 1;
             if totals.examples.len() < EXAMPLES {
                 totals.examples.push(failure.message);

@@ -7,21 +7,39 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::error::Error;
 
-/// A wire dialect.
+/// A wire dialect: the path, the request's and the answer's shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Provider {
+pub enum Dialect {
     /// OpenAI chat completions, and everything compatible with them.
-    OpenAi,
+    Chat,
+    /// OpenAI responses.
+    Responses,
+    /// OpenAI embeddings, and everything compatible with them.
+    Embeddings,
     /// Anthropic messages.
     Anthropic,
+    /// Gemini generateContent.
+    Gemini,
 }
 
-impl Provider {
-    /// The dialect's name in flags, config and model prefixes.
+impl Dialect {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Dialect; 5] = [
+        Dialect::Chat,
+        Dialect::Responses,
+        Dialect::Embeddings,
+        Dialect::Anthropic,
+        Dialect::Gemini,
+    ];
+
+    /// The dialect's name in flags, config and journals.
     pub fn name(self) -> &'static str {
         match self {
-            Provider::OpenAi => "openai",
-            Provider::Anthropic => "anthropic",
+            Dialect::Chat => "openai",
+            Dialect::Responses => "openai-responses",
+            Dialect::Embeddings => "openai-embeddings",
+            Dialect::Anthropic => "anthropic",
+            Dialect::Gemini => "gemini",
         }
     }
 }
@@ -41,7 +59,7 @@ pub struct Endpoint {
     /// Name in model prefixes, rows and messages: `openai`, `sim`, or one of the user's.
     pub name: String,
     /// The dialect spoken there.
-    pub provider: Provider,
+    pub dialect: Dialect,
     /// Where it is.
     pub base_url: BaseUrl,
     /// How a caller proves who it is; `None` sends no key at all.
@@ -52,11 +70,24 @@ pub struct Endpoint {
     pub token_field: TokenField,
 }
 
+/// The header that carries a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyHeader {
+    /// `Authorization: Bearer KEY`, as most have it.
+    Bearer,
+    /// `x-api-key`, Anthropic's.
+    XApiKey,
+    /// `api-key`, Azure's.
+    ApiKey,
+    /// `x-goog-api-key`, Gemini's.
+    XGoogApiKey,
+}
+
 /// A secret that is never shown.
 #[derive(Clone)]
 pub struct ApiKey {
     secret: Arc<str>,
-    bearer: bool,
+    header: Option<KeyHeader>,
 }
 
 impl ApiKey {
@@ -78,20 +109,20 @@ impl ApiKey {
         }
         Ok(ApiKey {
             secret: secret.into(),
-            bearer: false,
+            header: None,
         })
     }
 
-    /// The same key, sent as `Authorization: Bearer` whatever the dialect's habit is.
+    /// The same key, sent in this header whatever the dialect's habit is.
     #[must_use]
-    pub fn as_bearer(mut self) -> ApiKey {
-        self.bearer = true;
+    pub fn sent_in(mut self, header: KeyHeader) -> ApiKey {
+        self.header = Some(header);
         self
     }
 
-    /// Whether the key goes into `Authorization: Bearer` in every dialect.
-    pub fn is_bearer(&self) -> bool {
-        self.bearer
+    /// The header that it is sent in; `None` for the dialect's usual one.
+    pub fn header(&self) -> Option<KeyHeader> {
+        self.header
     }
 
     /// The secret itself, for building a header and for redaction; show it nowhere.

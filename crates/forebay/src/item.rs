@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
+use crate::message::{AnswerSchema, Message, Tool, ToolChoice};
 use crate::outcome::Failure;
 
 /// One input unit, read and resolved.
@@ -50,8 +51,22 @@ pub struct Request {
 pub enum Content {
     /// One user message.
     Prompt(String),
-    /// A JSON array of messages, sent as it is.
+    /// Messages in neutral terms.
+    Conversation(Vec<Message>),
+    /// A JSON array of messages as people write them: of the endpoint's own dialect, or of
+    /// another one, which is then translated.
     Messages(Box<RawValue>),
+    /// A whole request body of the endpoint's dialect, sent byte for byte.
+    Raw(RawRequest),
+}
+
+/// A whole request as somebody else made it.
+#[derive(Debug, Clone)]
+pub struct RawRequest {
+    /// The path from the base URL's host on, when it is not the dialect's usual one.
+    pub path: Option<String>,
+    /// The body.
+    pub body: Box<RawValue>,
 }
 
 /// Parameters that all requests of a run have in common.
@@ -63,6 +78,20 @@ pub struct Parameters {
     pub max_tokens: Option<u32>,
     /// Sampling temperature.
     pub temperature: Option<f64>,
+    /// Nucleus sampling: the share of probability that is drawn from, 0 to 1.
+    pub top_p: Option<f64>,
+    /// Texts that end the answer.
+    pub stop: Vec<String>,
+    /// Seed of sampling, where the dialect has one.
+    pub seed: Option<i64>,
+    /// Tools that the model may call.
+    pub tools: Vec<Tool>,
+    /// Which of them it has to call.
+    pub tool_choice: Option<ToolChoice>,
+    /// The shape that the answer has to have.
+    pub schema: Option<AnswerSchema>,
+    /// Whether the answer is to come as a stream.
+    pub stream: bool,
     /// Further members of the request body, in order: name and JSON value.
     pub extra: Vec<(String, Box<RawValue>)>,
 }

@@ -7,7 +7,7 @@
 //!
 //! ```no_run
 //! use forebay::config::EngineSettings;
-//! use forebay::endpoint::{BaseUrl, Endpoint, Provider, TokenField};
+//! use forebay::endpoint::{BaseUrl, Dialect, Endpoint, TokenField};
 //! use forebay::engine::{self, Stats};
 //! use forebay::source::{InputSpec, Location, Prompting, Source};
 //! use forebay::transport::{Connector, Transport, tls_config};
@@ -16,7 +16,7 @@
 //! # async fn label() -> Result<(), forebay::error::Error> {
 //! let endpoint = Endpoint {
 //!     name: "local".into(),
-//!     provider: Provider::OpenAi,
+//!     dialect: Dialect::Chat,
 //!     base_url: BaseUrl::parse("http://localhost:8000/v1")?,
 //!     key: None,
 //!     headers: Vec::new(),
@@ -55,7 +55,7 @@
 //! ```text
 //! engine       dispatcher  attempt  drain
 //! policy       limit retry queue route price  |  wire  provider transport  |  edges  source sink journal disk
-//! vocabulary   item outcome row event config error endpoint money fields
+//! vocabulary   item message outcome row event config error endpoint money fields
 //! ```
 //! Imports point down only, and the three in the middle never import each other. Policy reads no
 //! clock and opens no socket: the time and the seed are arguments. A provider only encodes and
@@ -75,6 +75,7 @@ pub mod fields;
 pub mod item;
 pub mod journal;
 pub mod limit;
+pub mod message;
 pub mod money;
 pub mod outcome;
 pub mod price;

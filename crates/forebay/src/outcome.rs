@@ -18,6 +18,10 @@ pub struct Reply {
     pub text: Option<String>,
     /// Tool calls in the provider's own JSON, when there are any.
     pub tool_calls: Option<Box<RawValue>>,
+    /// The answer as JSON, when a schema was asked for and it fits.
+    pub parsed: Option<Box<RawValue>>,
+    /// The vector, when an embedding was asked for.
+    pub embedding: Option<Vec<f32>>,
     /// Why the provider stopped writing.
     pub finish_reason: FinishReason,
     /// The model that answered, as the provider names it (often a dated snapshot).
@@ -139,6 +143,8 @@ impl Failure {
             | FailureKind::BadRequest
             | FailureKind::ContextLength
             | FailureKind::ContentFiltered
+            | FailureKind::Length
+            | FailureKind::SchemaMismatch
             | FailureKind::Auth
             | FailureKind::NotFound
             | FailureKind::InvalidItem
@@ -185,6 +191,10 @@ pub enum FailureKind {
     ContextLength,
     /// A content filter or a refusal.
     ContentFiltered,
+    /// The token limit cut the answer, where that counts as a failure.
+    Length,
+    /// The answer does not fit the JSON Schema that was asked for.
+    SchemaMismatch,
     /// The key is missing, wrong, or not allowed to do this (401, 403).
     Auth,
     /// The model or the path does not exist (404).
@@ -253,6 +263,8 @@ impl FailureKind {
             | FailureKind::BadRequest
             | FailureKind::ContextLength
             | FailureKind::ContentFiltered
+            | FailureKind::Length
+            | FailureKind::SchemaMismatch
             | FailureKind::Auth
             | FailureKind::NotFound
             | FailureKind::InvalidItem
@@ -264,9 +276,11 @@ impl FailureKind {
     pub fn signal(self) -> Signal {
         match self {
             FailureKind::RateLimited | FailureKind::Overloaded => Signal::Overload,
-            FailureKind::BadRequest | FailureKind::ContextLength | FailureKind::ContentFiltered => {
-                Signal::Success
-            }
+            FailureKind::BadRequest
+            | FailureKind::ContextLength
+            | FailureKind::ContentFiltered
+            | FailureKind::Length
+            | FailureKind::SchemaMismatch => Signal::Success,
             FailureKind::QuotaExhausted
             | FailureKind::ServerError
             | FailureKind::Connect
@@ -291,6 +305,8 @@ impl FailureKind {
             | FailureKind::BadRequest
             | FailureKind::ContextLength
             | FailureKind::ContentFiltered
+            | FailureKind::Length
+            | FailureKind::SchemaMismatch
             | FailureKind::Auth
             | FailureKind::NotFound
             | FailureKind::InvalidItem
@@ -317,6 +333,8 @@ impl FailureKind {
             FailureKind::BadRequest => "bad_request",
             FailureKind::ContextLength => "context_length",
             FailureKind::ContentFiltered => "content_filtered",
+            FailureKind::Length => "length",
+            FailureKind::SchemaMismatch => "schema_mismatch",
             FailureKind::Auth => "auth",
             FailureKind::NotFound => "not_found",
             FailureKind::InvalidItem => "invalid_item",

@@ -1,6 +1,6 @@
 //! From a model's name to the endpoint that serves it.
 
-use crate::endpoint::Provider;
+use crate::endpoint::Dialect;
 use crate::error::Error;
 
 /// Where a model's name leads.
@@ -16,9 +16,9 @@ pub struct Route {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// A provider's own endpoint, or one given by base URL, in this dialect.
-    Provider(Provider),
+    Provider(Dialect),
     /// The simulated provider, in this dialect.
-    Simulated(Provider),
+    Simulated(Dialect),
     /// An endpoint that the user named.
     Named(String),
 }
@@ -31,7 +31,7 @@ pub enum Target {
 ///
 /// # Errors
 /// When the name leads nowhere; the hint lists the ways.
-pub fn route(name: &str, provider: Option<Provider>, named: &[&str]) -> Result<Route, Error> {
+pub fn route(name: &str, provider: Option<Dialect>, named: &[&str]) -> Result<Route, Error> {
     let to = |target, model: &str| {
         if model.is_empty() {
             return Err(Error::config(format!(
@@ -47,7 +47,7 @@ pub fn route(name: &str, provider: Option<Provider>, named: &[&str]) -> Result<R
     if prefix == "sim" {
         let dialect = provider
             .or_else(|| dialect_of(rest))
-            .unwrap_or(Provider::OpenAi);
+            .unwrap_or(Dialect::Chat);
         return to(Target::Simulated(dialect), rest);
     }
     if named.contains(&prefix) {
@@ -57,8 +57,8 @@ pub fn route(name: &str, provider: Option<Provider>, named: &[&str]) -> Result<R
         return to(Target::Provider(provider), name);
     }
     match prefix {
-        "openai" => return to(Target::Provider(Provider::OpenAi), rest),
-        "anthropic" => return to(Target::Provider(Provider::Anthropic), rest),
+        "openai" => return to(Target::Provider(Dialect::Chat), rest),
+        "anthropic" => return to(Target::Provider(Dialect::Anthropic), rest),
         _ => {}
     }
     match dialect_of(name) {
@@ -68,14 +68,14 @@ pub fn route(name: &str, provider: Option<Provider>, named: &[&str]) -> Result<R
 }
 
 /// The provider of a well-known bare name.
-fn dialect_of(model: &str) -> Option<Provider> {
+fn dialect_of(model: &str) -> Option<Dialect> {
     let is_o_series = model
         .strip_prefix('o')
         .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
     if model.starts_with("gpt-") || model.starts_with("chatgpt-") || is_o_series {
-        Some(Provider::OpenAi)
+        Some(Dialect::Chat)
     } else if model.starts_with("claude-") {
-        Some(Provider::Anthropic)
+        Some(Dialect::Anthropic)
     } else {
         None
     }
@@ -101,32 +101,32 @@ mod tests {
 
     #[test]
     fn names_lead_to_endpoints() {
-        use Provider::{Anthropic, OpenAi};
+        use Dialect::{Anthropic, Chat};
         use Target::{Named, Provider as At, Simulated};
         for (name, provider, target, model) in [
-            ("gpt-4o-mini", None, At(OpenAi), "gpt-4o-mini"),
-            ("chatgpt-4o-latest", None, At(OpenAi), "chatgpt-4o-latest"),
-            ("o3-mini", None, At(OpenAi), "o3-mini"),
+            ("gpt-4o-mini", None, At(Chat), "gpt-4o-mini"),
+            ("chatgpt-4o-latest", None, At(Chat), "chatgpt-4o-latest"),
+            ("o3-mini", None, At(Chat), "o3-mini"),
             (
                 "claude-sonnet-4-5",
                 None,
                 At(Anthropic),
                 "claude-sonnet-4-5",
             ),
-            ("openai/o3", None, At(OpenAi), "o3"),
+            ("openai/o3", None, At(Chat), "o3"),
             ("anthropic/claude-x", None, At(Anthropic), "claude-x"),
             ("sim/claude-x", None, Simulated(Anthropic), "claude-x"),
-            ("sim/gpt-x", None, Simulated(OpenAi), "gpt-x"),
-            ("sim/llama", None, Simulated(OpenAi), "llama"),
+            ("sim/gpt-x", None, Simulated(Chat), "gpt-x"),
+            ("sim/llama", None, Simulated(Chat), "llama"),
             ("sim/llama", Some(Anthropic), Simulated(Anthropic), "llama"),
-            ("claude-x", Some(OpenAi), At(OpenAi), "claude-x"),
+            ("claude-x", Some(Chat), At(Chat), "claude-x"),
             (
                 "anthropic/claude-x",
-                Some(OpenAi),
-                At(OpenAi),
+                Some(Chat),
+                At(Chat),
                 "anthropic/claude-x",
             ),
-            ("meta-llama/L3", Some(OpenAi), At(OpenAi), "meta-llama/L3"),
+            ("meta-llama/L3", Some(Chat), At(Chat), "meta-llama/L3"),
             ("box/a/b", None, Named("box".into()), "a/b"),
         ] {
             let route = route(name, provider, &["box"]).unwrap();

@@ -13,11 +13,12 @@ use crate::money::Usd;
 use crate::outcome::{Failure, Outcome, Reply, Usage};
 
 /// The names that a row gives its own members, in their order.
-pub const ROW_MEMBERS: [&str; 13] = [
+pub const ROW_MEMBERS: [&str; 15] = [
     "custom_id",
     "index",
     "output",
     "parsed",
+    "embedding",
     "tool_calls",
     "error",
     "model",
@@ -25,6 +26,7 @@ pub const ROW_MEMBERS: [&str; 13] = [
     "usage",
     "cost_usd",
     "duration_s",
+    "time_to_first_chunk_s",
     "attempts",
     "raw",
 ];
@@ -66,6 +68,8 @@ pub struct RowBody<'a> {
     pub cost: Option<Usd>,
     /// Duration of the attempt that ended it, when one was made.
     pub duration: Option<Duration>,
+    /// From the start of that attempt to the first content of its answer, when it was streamed.
+    pub first_chunk: Option<Duration>,
     /// Attempts made.
     pub attempts: u32,
     /// The provider's own body, when it is to be kept.
@@ -90,6 +94,10 @@ impl RowBody<'_> {
         match self.duration {
             Some(duration) => write_seconds(out, duration),
             None => out.extend_from_slice(b"null"),
+        }
+        if let Some(first_chunk) = self.first_chunk {
+            out.extend_from_slice(b",\"time_to_first_chunk_s\":");
+            write_seconds(out, first_chunk);
         }
         push(out, format_args!(",\"attempts\":{}", self.attempts));
         if let Some(raw) = self.raw {
@@ -117,6 +125,15 @@ fn write_reply(reply: &Reply, out: &mut Vec<u8>) {
     match &reply.text {
         Some(text) => push_json_str(out, text),
         None => out.extend_from_slice(b"null"),
+    }
+    if let Some(parsed) = &reply.parsed {
+        out.extend_from_slice(b",\"parsed\":");
+        push_one_line(out, parsed.get());
+    }
+    if let Some(vector) = &reply.embedding {
+        out.extend_from_slice(b",\"embedding\":");
+        // Numbers into memory cannot fail.
+        let _ = serde_json::to_writer(&mut *out, vector);
     }
     if let Some(calls) = &reply.tool_calls {
         out.extend_from_slice(b",\"tool_calls\":");
@@ -214,6 +231,7 @@ mod tests {
             outcome,
             cost: Some(Usd::from_picos(42_000_000)),
             duration: Some(Duration::from_millis(1_234)),
+            first_chunk: None,
             attempts: 2,
             raw,
         }
@@ -228,6 +246,8 @@ mod tests {
         let reply = Reply {
             text: Some("billing\n\"x\"".into()),
             tool_calls: None,
+            parsed: None,
+            embedding: None,
             finish_reason: FinishReason::Stop,
             model: Some("m-2024".into()),
             usage: Some(Usage {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use forebay::endpoint::{ApiKey, BaseUrl, Endpoint, Provider, TokenField};
+use forebay::endpoint::{ApiKey, BaseUrl, Dialect, Endpoint, KeyHeader, TokenField};
 use forebay::error::Error;
 use forebay::route::{self, Route, Target};
 use http::header::{HeaderName, HeaderValue};
@@ -44,7 +44,7 @@ impl Server {
     /// The provider under which the price table knows the models.
     pub(super) fn price_name(&self) -> &str {
         if self.simulated {
-            self.endpoint.provider.name()
+            self.endpoint.dialect.name()
         } else {
             &self.endpoint.name
         }
@@ -69,8 +69,8 @@ pub(super) fn route(args: &RunArgs, config: &ConfigFile) -> Result<Route, Error>
             )
         })?;
     let provider = args.provider.map(|provider| match provider {
-        ProviderArg::OpenAi => Provider::OpenAi,
-        ProviderArg::Anthropic => Provider::Anthropic,
+        ProviderArg::OpenAi => Dialect::Chat,
+        ProviderArg::Anthropic => Dialect::Anthropic,
     });
     let named: Vec<&str> = config
         .endpoints
@@ -93,13 +93,13 @@ pub(super) fn server(args: &RunArgs, config: &ConfigFile, route: &Route) -> Resu
             let entry = config.endpoints.get(name);
             let provider = entry
                 .and_then(|entry| entry.provider)
-                .map_or(Provider::OpenAi, Provider::from);
+                .map_or(Dialect::Chat, Dialect::from);
             real(args, entry, name, provider)
         }
     }
 }
 
-fn simulated(args: &RunArgs, provider: Provider) -> Result<Server, Error> {
+fn simulated(args: &RunArgs, provider: Dialect) -> Result<Server, Error> {
     if args.base_url.is_some() {
         return Err(
             Error::config("--base-url cannot go with a sim/ model").with_hint(
@@ -110,15 +110,16 @@ fn simulated(args: &RunArgs, provider: Provider) -> Result<Server, Error> {
     Ok(Server {
         endpoint: Endpoint {
             name: "sim".into(),
-            provider,
+            dialect: provider,
             // The port is chosen when the simulated provider starts.
             base_url: BaseUrl {
                 tls: false,
                 host: "127.0.0.1".into(),
                 port: 0,
                 path: match provider {
-                    Provider::OpenAi => "/v1".into(),
-                    Provider::Anthropic => String::new(),
+                    Dialect::Chat | Dialect::Responses | Dialect::Embeddings => "/v1".into(),
+                    Dialect::Anthropic => String::new(),
+                    Dialect::Gemini => "/v1beta".into(),
                 },
             },
             key: Some(ApiKey::new("simulated")?),
@@ -133,7 +134,7 @@ fn real(
     args: &RunArgs,
     entry: Option<&EndpointEntry>,
     name: &str,
-    provider: Provider,
+    provider: Dialect,
 ) -> Result<Server, Error> {
     let is_named = !matches!(name, "openai" | "anthropic");
     let base_url = base_url(args, entry, provider, is_named)?;
@@ -151,7 +152,7 @@ fn real(
     };
     let endpoint = Endpoint {
         name: name.to_owned(),
-        provider,
+        dialect: provider,
         key: key(args, entry, provider, (is_named, &base_url))?,
         headers: headers(args, entry, provider, is_named)?,
         base_url,
@@ -168,12 +169,14 @@ fn real(
 fn base_url(
     args: &RunArgs,
     entry: Option<&EndpointEntry>,
-    provider: Provider,
+    provider: Dialect,
     is_named: bool,
 ) -> Result<BaseUrl, Error> {
     let (variable, own) = match provider {
-        Provider::OpenAi => (env_vars::OPENAI_BASE_URL, OPENAI_URL),
-        Provider::Anthropic => (env_vars::ANTHROPIC_BASE_URL, ANTHROPIC_URL),
+        Dialect::Chat | Dialect::Responses | Dialect::Embeddings | Dialect::Gemini => {
+            (env_vars::OPENAI_BASE_URL, OPENAI_URL)
+        }
+        Dialect::Anthropic => (env_vars::ANTHROPIC_BASE_URL, ANTHROPIC_URL),
     };
     let by_env = if is_named {
         None
@@ -193,7 +196,7 @@ fn base_url(
 fn key(
     args: &RunArgs,
     entry: Option<&EndpointEntry>,
-    provider: Provider,
+    provider: Dialect,
     (is_named, base_url): (bool, &BaseUrl),
 ) -> Result<Option<ApiKey>, Error> {
     if let Some(variable) = &args.api_key_env {
@@ -203,8 +206,10 @@ fn key(
         return from_file(path).map(Some);
     }
     let (own, bearer) = match provider {
-        Provider::OpenAi => (env_vars::OPENAI_API_KEY, None),
-        Provider::Anthropic => (
+        Dialect::Chat | Dialect::Responses | Dialect::Embeddings | Dialect::Gemini => {
+            (env_vars::OPENAI_API_KEY, None)
+        }
+        Dialect::Anthropic => (
             env_vars::ANTHROPIC_API_KEY,
             Some(env_vars::ANTHROPIC_AUTH_TOKEN),
         ),
@@ -223,7 +228,7 @@ fn key(
             return from_variable(own).map(Some);
         }
         if let Some(bearer) = bearer.filter(|name| env_vars::read(name).is_some()) {
-            return Ok(Some(from_variable(bearer)?.as_bearer()));
+            return Ok(Some(from_variable(bearer)?.sent_in(KeyHeader::Bearer)));
         }
     }
     if let Some(variable) = entry.and_then(|entry| entry.api_key_env.as_ref()) {
@@ -280,7 +285,7 @@ fn in_place(error: &Error, place: &str) -> Error {
 fn headers(
     args: &RunArgs,
     entry: Option<&EndpointEntry>,
-    provider: Provider,
+    provider: Dialect,
     is_named: bool,
 ) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
     let mut headers = Vec::new();
@@ -306,10 +311,10 @@ fn headers(
     Ok(headers)
 }
 
-fn environment_headers(provider: Provider) -> Result<Vec<(String, String)>, Error> {
+fn environment_headers(provider: Dialect) -> Result<Vec<(String, String)>, Error> {
     let mut headers = Vec::new();
     match provider {
-        Provider::OpenAi => {
+        Dialect::Chat | Dialect::Responses | Dialect::Embeddings | Dialect::Gemini => {
             for (variable, name) in [
                 (env_vars::OPENAI_ORG_ID, "openai-organization"),
                 (env_vars::OPENAI_PROJECT_ID, "openai-project"),
@@ -319,7 +324,7 @@ fn environment_headers(provider: Provider) -> Result<Vec<(String, String)>, Erro
                 }
             }
         }
-        Provider::Anthropic => {
+        Dialect::Anthropic => {
             let variable = env_vars::ANTHROPIC_CUSTOM_HEADERS;
             let text = env_vars::read(variable).unwrap_or_default();
             for line in text.lines().filter(|line| !line.trim().is_empty()) {

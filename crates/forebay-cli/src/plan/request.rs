@@ -124,6 +124,7 @@ pub(super) fn parameters(
             .or(run.max_tokens.map(std::num::NonZeroU32::get)),
         temperature: args.temperature.or(run.temperature.map(|t| t.0)),
         extra,
+        ..Parameters::default()
     }))
 }
 
@@ -150,7 +151,7 @@ pub(super) fn identity(prompting: &Prompting, server: &Server) -> Settings {
     let or_default = |value: Option<String>| value.unwrap_or_else(|| "default".to_owned());
     let mut identity: Settings = vec![
         ("endpoint".into(), server.endpoint().name.clone()),
-        ("provider".into(), server.endpoint().provider.name().into()),
+        ("provider".into(), server.endpoint().dialect.name().into()),
         ("model".into(), parameters.model.clone()),
         ("prompt".into(), hash(&prompting.prompt)),
         ("system".into(), hash(&prompting.system)),

@@ -75,9 +75,9 @@ impl Dispatcher<'_> {
             .journal
             .sent(work.key, work.index, attempt, work.worst_cost);
         self.summary.attempts += 1;
-        let body = work.body.clone();
+        let request = work.request.clone();
         let place = self.flights.put(flight);
-        self.starts.push(Start { place, body });
+        self.starts.push(Start { place, request });
     }
 
     /// The attempts that were admitted in this turn; they are recorded by now.

@@ -1,6 +1,7 @@
 //! One attempt: one HTTP exchange and its decoding.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,14 +11,14 @@ use tokio::time::Instant;
 use super::flight::Place;
 use crate::endpoint::Endpoint;
 use crate::outcome::{Failure, FailureKind, Outcome};
-use crate::provider;
-use crate::transport::{Call, Transport};
+use crate::provider::{self, Delta, Encoded, StreamReader};
+use crate::transport::{Call, NoAnswer, Opened, Transport};
 
 /// What an attempt starts with.
 #[derive(Debug)]
 pub(super) struct Start {
     pub(super) place: Place,
-    pub(super) body: Bytes,
+    pub(super) request: Encoded,
 }
 
 /// How an attempt ended.
@@ -34,6 +35,8 @@ pub(super) struct End {
 pub(super) struct Trace {
     /// From the permit to the end; `None` when no attempt was made.
     pub(super) duration: Option<Duration>,
+    /// From the permit to the first content of a streamed answer.
+    pub(super) first_chunk: Option<Duration>,
     /// The provider's own body; empty when none arrived.
     pub(super) raw: Bytes,
 }
@@ -42,45 +45,149 @@ pub(super) struct Trace {
 pub(super) async fn make(
     transport: &Transport,
     endpoint: &Endpoint,
-    call: &Call,
+    call: Result<Arc<Call>, Failure>,
     start: Start,
 ) -> (Place, End) {
-    let began = Instant::now();
-    let exchange = AssertUnwindSafe(exchange(transport, endpoint, call, &start.body));
-    let mut end = exchange.catch_unwind().await.unwrap_or_else(|_| End {
-        outcome: Err(Failure {
-            provider_code: Some("panic".into()),
-            ..Failure::new(FailureKind::Malformed, "the answer made forebay panic")
-        }),
-        trace: Trace::default(),
-        stale: false,
-    });
-    end.trace.duration = Some(began.elapsed());
-    (start.place, end)
+    let place = start.place;
+    let end = match call {
+        Ok(call) => {
+            let to = Way {
+                transport,
+                endpoint,
+                call: &call,
+            };
+            to.attempt(&start.request, &mut |_| {}).await
+        }
+        Err(failure) => End::failed(failure),
+    };
+    (place, end)
 }
 
-async fn exchange(transport: &Transport, endpoint: &Endpoint, call: &Call, body: &Bytes) -> End {
-    match transport.exchange(call, body).await {
-        Ok(answer) => End {
-            outcome: provider::decode(
-                endpoint,
-                &provider::Answer {
-                    status: answer.status,
-                    headers: &answer.headers,
-                    body: &answer.body,
-                    now: answer.arrived,
+impl End {
+    fn failed(failure: Failure) -> End {
+        End {
+            outcome: Err(failure),
+            trace: Trace::default(),
+            stale: false,
+        }
+    }
+}
+
+/// The way that a request takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Way<'a> {
+    pub(super) transport: &'a Transport,
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) call: &'a Call,
+}
+
+impl Way<'_> {
+    /// Makes one attempt and tells what a streamed answer brings as it comes.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes its connection; the provider may bill the answer.
+    pub(super) async fn attempt(
+        self,
+        request: &Encoded,
+        on: &mut (dyn FnMut(Delta<'_>) + Send),
+    ) -> End {
+        let began = Instant::now();
+        let exchange = AssertUnwindSafe(self.exchange(request, began, on));
+        let mut end = exchange.catch_unwind().await.unwrap_or_else(|_| {
+            End::failed(Failure {
+                provider_code: Some("panic".into()),
+                ..Failure::new(FailureKind::Malformed, "the answer made forebay panic")
+            })
+        });
+        end.trace.duration = Some(began.elapsed());
+        end
+    }
+
+    async fn exchange(
+        self,
+        request: &Encoded,
+        began: Instant,
+        on: &mut (dyn FnMut(Delta<'_>) + Send),
+    ) -> End {
+        let opened = match self.transport.open(self.call, &request.body).await {
+            Ok(opened) => opened,
+            Err(NoAnswer { failure, stale }) => {
+                return End {
+                    stale,
+                    ..End::failed(failure)
+                };
+            }
+        };
+        let is_stream = request.stream
+            && opened.is_readable_in_pieces()
+            && StreamReader::reads(opened.status(), opened.headers());
+        if is_stream {
+            return self.read_stream(opened, began, on).await;
+        }
+        match opened.collect().await {
+            Ok(answer) => End {
+                outcome: provider::decode(
+                    self.endpoint,
+                    &provider::Answer {
+                        status: answer.status,
+                        headers: &answer.headers,
+                        body: &answer.body,
+                        now: answer.arrived,
+                    },
+                ),
+                trace: Trace {
+                    raw: answer.body,
+                    ..Trace::default()
                 },
-            ),
+                stale: false,
+            },
+            Err(failure) => End::failed(failure),
+        }
+    }
+
+    /// Reads a stream to its end. Comments keep the connection alive, but only content counts as
+    /// progress.
+    async fn read_stream(
+        self,
+        mut opened: Opened<'_>,
+        began: Instant,
+        on: &mut (dyn FnMut(Delta<'_>) + Send),
+    ) -> End {
+        let headers = opened.headers().clone();
+        let (status, arrived) = (opened.status(), opened.arrived());
+        let mut reader = StreamReader::new(self.endpoint, status, headers, arrived);
+        let mut first_chunk = None;
+        let mut progress = opened.progress_deadline(false);
+        while !reader.is_over() {
+            let chunk = match opened.chunk_in_time(&progress).await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                Err(failure) => return End::failed(failure),
+            };
+            match reader.push(&chunk, on) {
+                Ok(true) => {
+                    first_chunk.get_or_insert_with(|| began.elapsed());
+                    progress = opened.progress_deadline(true);
+                }
+                Ok(false) => {}
+                Err(failure) => return End::failed(failure),
+            }
+            if let Err(failure) = opened.make_room(reader.kept()).await {
+                return End::failed(failure);
+            }
+        }
+        let (outcome, body) = reader.finish();
+        if outcome.is_ok() {
+            opened.close().await;
+        }
+        End {
+            outcome,
             trace: Trace {
                 duration: None,
-                raw: answer.body,
+                first_chunk,
+                raw: body.into(),
             },
             stale: false,
-        },
-        Err(none) => End {
-            outcome: Err(none.failure),
-            trace: Trace::default(),
-            stale: none.stale,
-        },
+        }
     }
 }

@@ -6,8 +6,6 @@ use std::collections::HashMap;
 use std::task::Context;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::attempt::{End, Start, Trace};
 use super::control::Command;
 use super::drain::Drain;
@@ -127,7 +125,7 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    fn accept(&mut self, mut item: Prepared) {
+    fn accept(&mut self, item: Prepared) {
         self.summary.items += 1;
         if let Some(message) = self.find_past(&item) {
             if let Err(message) = message {
@@ -136,13 +134,9 @@ impl<'a> Dispatcher<'a> {
             }
             return;
         }
-        match std::mem::replace(&mut item.body, Ok(Bytes::new())) {
-            Err(failure) => {
-                let work = Work::new(item, Bytes::new());
-                self.finish(work, Err(failure), Trace::default());
-            }
-            Ok(body) => {
-                let mut work = Work::new(item, body);
+        match Work::new(item) {
+            Err((work, failure)) => self.finish(work, Err(failure), Trace::default()),
+            Ok(mut work) => {
                 work.was = match self.output.journal.take_failed(work.key, work.fields_hash) {
                     Ok(was) => was,
                     Err(error) => {
@@ -151,7 +145,7 @@ impl<'a> Dispatcher<'a> {
                         return self.stop(StopReason::Io { message }, None);
                     }
                 };
-                work.worst_cost = self.worst_cost(&work.body);
+                work.worst_cost = self.worst_cost(&work.request.body);
                 if self.settings.dedup {
                     if let Some(others) = self.shared.get_mut(&work.key) {
                         self.sharing += 1;
@@ -168,7 +162,7 @@ impl<'a> Dispatcher<'a> {
     /// Keeps the row of an earlier session, if there is one for this item.
     fn find_past(&mut self, item: &Prepared) -> Option<Result<(), String>> {
         let journal = &mut *self.output.journal;
-        let entry = match journal.take(item.key, item.fields_hash, item.body.is_err()) {
+        let entry = match journal.take(item.key, item.fields_hash, item.request.is_err()) {
             Ok(entry) => entry?,
             Err(error) => return Some(Err(format!("cannot look into the journal: {error}"))),
         };

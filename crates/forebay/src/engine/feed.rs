@@ -4,7 +4,6 @@ use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::endpoint::Endpoint;
@@ -13,7 +12,7 @@ use crate::item::Item;
 use crate::journal::Key;
 use crate::limit::input_tokens_of;
 use crate::outcome::Failure;
-use crate::provider;
+use crate::provider::{self, Encoded};
 
 /// Items handed over at once at the most: enough to make the hand-over cheap.
 const CHUNK_ITEMS: usize = 64;
@@ -35,20 +34,19 @@ pub struct Prepared {
     pub fields_hash: u32,
     /// The row's key.
     pub key: Key,
-    /// The request body, or why there is none.
-    pub body: Result<Bytes, Failure>,
+    /// The request as it goes over the wire, or why there is none.
+    pub request: Result<Encoded, Failure>,
     /// Input tokens by rule of thumb.
     pub guess: f64,
 }
 
 /// Encodes an item's request for an endpoint.
 pub fn prepare(endpoint: &Endpoint, item: Item) -> Prepared {
-    let body = item
+    let request = item
         .request
-        .and_then(|request| provider::encode(endpoint, &request))
-        .map(Bytes::from);
-    let key = match &body {
-        Ok(body) => Key::of(&endpoint.name, body),
+        .and_then(|request| provider::encode(endpoint, &request));
+    let key = match &request {
+        Ok(request) => Key::of(&endpoint.name, &request.body),
         Err(failure) => {
             let what = [failure.message.as_str(), &item.fields].join("\n");
             Key::of("invalid item", what.as_bytes())
@@ -64,8 +62,10 @@ pub fn prepare(endpoint: &Endpoint, item: Item) -> Prepared {
         fields: item.fields,
         fields_hash: hasher.finalize(),
         key,
-        guess: body.as_ref().map_or(0.0, |body| input_tokens_of(body)),
-        body,
+        guess: request
+            .as_ref()
+            .map_or(0.0, |request| input_tokens_of(&request.body)),
+        request,
     }
 }
 
@@ -132,6 +132,11 @@ where
     Ok(Feed::Channel(receiver))
 }
 
+fn size_of(prepared: &Prepared) -> usize {
+    let request = prepared.request.as_ref();
+    request.map_or(0, |request| request.body.len())
+}
+
 fn hand_over<I>(items: I, endpoint: &Endpoint, sender: &mpsc::Sender<Chunk>)
 where
     I: Iterator<Item = Result<Item, Error>>,
@@ -142,7 +147,7 @@ where
         match item {
             Ok(item) => {
                 let prepared = prepare(endpoint, item);
-                bytes += prepared.fields.len() + prepared.body.as_ref().map_or(0, Bytes::len);
+                bytes += prepared.fields.len() + size_of(&prepared);
                 chunk.push(prepared);
             }
             Err(error) => {

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::feed::Prepared;
 use crate::item::item_id;
 use crate::journal::Key;
 use crate::limit::Permit;
 use crate::money::Usd;
+use crate::outcome::Failure;
+use crate::provider::Encoded;
 use crate::retry::Tries;
 
 /// An item that was accepted and has no outcome yet.
@@ -19,7 +19,7 @@ pub(super) struct Work {
     pub(super) fields: String,
     pub(super) fields_hash: u32,
     pub(super) key: Key,
-    pub(super) body: Bytes,
+    pub(super) request: Encoded,
     /// Input tokens by rule of thumb.
     pub(super) guess: f64,
     pub(super) worst_cost: Option<Usd>,
@@ -32,21 +32,30 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) fn new(prepared: Prepared, body: Bytes) -> Box<Work> {
-        Box::new(Work {
+    /// An item on its way; or, with why, one that cannot be sent.
+    pub(super) fn new(prepared: Prepared) -> Result<Box<Work>, (Box<Work>, Failure)> {
+        let (request, failure) = match prepared.request {
+            Ok(request) => (request, None),
+            Err(failure) => (Encoded::default(), Some(failure)),
+        };
+        let work = Box::new(Work {
             index: prepared.index,
             custom_id: prepared.custom_id,
             fields: prepared.fields,
             fields_hash: prepared.fields_hash,
             key: prepared.key,
-            body,
+            request,
             guess: prepared.guess,
             worst_cost: None,
             tries: Tries::default(),
             first_attempt: None,
             was: None,
             spends: false,
-        })
+        });
+        match failure {
+            None => Ok(work),
+            Some(failure) => Err((work, failure)),
+        }
     }
 
     pub(super) fn id(&self) -> String {

@@ -15,6 +15,7 @@
 
 mod admission;
 mod attempt;
+mod calls;
 mod clock;
 mod control;
 mod dispatcher;
@@ -46,6 +47,7 @@ use crate::journal::Journal;
 use crate::price::ModelInfo;
 use crate::sink::Sink;
 use crate::transport::Transport;
+use calls::Calls;
 use clock::Clock;
 use dispatcher::Dispatcher;
 use output::Output;
@@ -121,8 +123,7 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
         mut control,
         stats,
     } = run;
-    let head = crate::provider::head(endpoint);
-    let call = transport.call(&head.path, &head.headers)?;
+    let mut calls = Calls::new(transport, endpoint);
     let output = Output::new(journal, sink);
     let mut dispatcher = Dispatcher::new(settings, model, output, observer, stats);
     let mut attempts = FuturesUnordered::new();
@@ -135,7 +136,8 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
         dispatcher.admit(now);
         if dispatcher.turn_ended(now).await {
             for start in dispatcher.take_starts() {
-                attempts.push(attempt::make(transport, endpoint, &call, start));
+                let call = calls.of(&start.request.path);
+                attempts.push(attempt::make(transport, endpoint, call, start));
             }
         }
         if dispatcher.is_over() {

@@ -34,6 +34,7 @@ impl Dispatcher<'_> {
             };
             let no_attempt = Trace {
                 duration: None,
+                first_chunk: None,
                 raw: trace.raw.clone(),
             };
             self.record(follower, shared, no_attempt);
@@ -73,6 +74,7 @@ impl Dispatcher<'_> {
             outcome: &outcome,
             cost,
             duration,
+            first_chunk: trace.first_chunk,
             attempts,
             raw,
         }

@@ -46,6 +46,12 @@ pub(super) fn encode(request: &Request) -> Result<Vec<u8>, Failure> {
             // The array's own system message is meant for this item and goes first.
             push_system(&mut body, lifted.as_deref().or(request.system.as_deref()));
         }
+        Content::Conversation(_) | Content::Raw(_) => {
+            return Err(invalid("this dialect cannot carry these messages yet"));
+        }
+    }
+    if request.shared.stream {
+        body.json("stream", "true");
     }
     Ok(body.end(&request.shared))
 }
@@ -142,6 +148,8 @@ pub(super) fn decode(context: &Context<'_>) -> Outcome {
     Ok(Reply {
         text,
         tool_calls,
+        parsed: None,
+        embedding: None,
         finish_reason,
         model: answered.model.text().map(str::to_owned),
         usage,

@@ -60,6 +60,13 @@ impl<'a> Body<'a> {
         }
     }
 
+    /// Writes a value as it is, unless a further parameter has the same name.
+    pub(super) fn json(&mut self, name: &str, json: &str) {
+        if let Some(out) = self.member(name) {
+            out.extend_from_slice(json.as_bytes());
+        }
+    }
+
     /// Writes the temperature, when there is one, and the further parameters, and closes the
     /// body.
     pub(super) fn end(mut self, parameters: &Parameters) -> Vec<u8> {
@@ -121,7 +128,9 @@ fn check(parameters: &Parameters) -> Result<(), Failure> {
 fn size(request: &Request) -> usize {
     let content = match &request.content {
         Content::Prompt(text) => text.len() + text.len() / 16,
+        Content::Conversation(messages) => 64 * messages.len(),
         Content::Messages(json) => json.get().len(),
+        Content::Raw(raw) => raw.body.get().len(),
     };
     let system = request
         .system

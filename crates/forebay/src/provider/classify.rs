@@ -5,13 +5,13 @@
 //! code as if that were the status.
 
 use super::errors::Report;
-use crate::endpoint::Provider;
+use crate::endpoint::Dialect;
 use crate::outcome::FailureKind;
 
 /// What is known about an error.
 pub(super) struct Facts<'a> {
     /// The dialect.
-    pub(super) provider: Provider,
+    pub(super) dialect: Dialect,
     /// The HTTP status.
     pub(super) status: u16,
     /// The body.
@@ -174,10 +174,17 @@ fn is_quota(facts: &Facts<'_>) -> bool {
             .iter()
             .any(|start| message.starts_with(start))
     };
-    match (facts.provider, facts.status) {
+    match (facts.dialect, facts.status) {
         (_, 402) => !report.is_in_flight_budget,
-        (Provider::Anthropic, 400) => begins_like_an_empty_account(),
-        (Provider::Anthropic | Provider::OpenAi, _) => false,
+        (Dialect::Anthropic, 400) => begins_like_an_empty_account(),
+        (
+            Dialect::Anthropic
+            | Dialect::Chat
+            | Dialect::Responses
+            | Dialect::Embeddings
+            | Dialect::Gemini,
+            _,
+        ) => false,
     }
 }
 
@@ -250,7 +257,7 @@ mod tests {
     use super::*;
 
     fn kind_of(
-        provider: Provider,
+        dialect: Dialect,
         status: u16,
         words: &[&'static str],
         message: &'static str,
@@ -261,7 +268,7 @@ mod tests {
             ..Report::default()
         };
         classify(&Facts {
-            provider,
+            dialect,
             status,
             report: &report,
         })
@@ -284,13 +291,9 @@ mod tests {
             (&[200, 101, 0, 999], FailureKind::ServerError),
         ] {
             for status in statuses {
+                assert_eq!(kind_of(Dialect::Chat, *status, &[], ""), kind, "{status}");
                 assert_eq!(
-                    kind_of(Provider::OpenAi, *status, &[], ""),
-                    kind,
-                    "{status}"
-                );
-                assert_eq!(
-                    kind_of(Provider::Anthropic, *status, &[], ""),
+                    kind_of(Dialect::Anthropic, *status, &[], ""),
                     kind,
                     "{status}"
                 );
@@ -312,7 +315,7 @@ mod tests {
             "contract_spend_limit_reached",
         ] {
             for status in [200, 400, 403, 429, 500, 503] {
-                let kind = kind_of(Provider::OpenAi, status, &["x", code], "");
+                let kind = kind_of(Dialect::Chat, status, &["x", code], "");
                 assert_eq!(kind, FailureKind::QuotaExhausted, "{code} {status}");
             }
         }
@@ -322,11 +325,11 @@ mod tests {
     fn anthropic_tells_of_an_empty_account_only_in_words() {
         let low = "Your credit balance is too low to access the Anthropic API.";
         let kind = |provider, status| kind_of(provider, status, &["invalid_request_error"], low);
-        assert_eq!(kind(Provider::Anthropic, 400), FailureKind::QuotaExhausted);
-        assert_eq!(kind(Provider::OpenAi, 400), FailureKind::BadRequest);
+        assert_eq!(kind(Dialect::Anthropic, 400), FailureKind::QuotaExhausted);
+        assert_eq!(kind(Dialect::Chat, 400), FailureKind::BadRequest);
         let quoted = "messages: \"Your credit balance is too low\" is not allowed";
         assert_eq!(
-            kind_of(Provider::Anthropic, 400, &[], quoted),
+            kind_of(Dialect::Anthropic, 400, &[], quoted),
             FailureKind::BadRequest
         );
     }
@@ -349,7 +352,7 @@ mod tests {
             (200, "invalid_request_error", FailureKind::BadRequest),
             (200, "never heard of", FailureKind::ServerError),
         ] {
-            let have = kind_of(Provider::OpenAi, status, &[code], "");
+            let have = kind_of(Dialect::Chat, status, &[code], "");
             assert_eq!(have, kind, "{status} {code}");
         }
     }
@@ -395,7 +398,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                kind_of(Provider::OpenAi, status, &[], message),
+                kind_of(Dialect::Chat, status, &[], message),
                 kind,
                 "{message}"
             );
@@ -417,7 +420,7 @@ mod tests {
                 ..Report::default()
             };
             let facts = Facts {
-                provider: Provider::OpenAi,
+                dialect: Dialect::Chat,
                 status: 200,
                 report: &report,
             };

@@ -76,7 +76,7 @@ impl<'a> Context<'a> {
     /// The failure that a provider's report of an error is.
     pub(super) fn refused_by(&self, report: &Report<'_>, usage: Option<Usage>) -> Failure {
         let kind = classify(&Facts {
-            provider: self.endpoint.provider,
+            dialect: self.endpoint.dialect,
             status: self.answer.status,
             report,
         });

@@ -1,16 +1,19 @@
-//! The head that all requests of an endpoint share.
+//! The headers that all requests of an endpoint share, and the path of one.
 
 use http::HeaderMap;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT,
 };
 
-use crate::endpoint::{ApiKey, Endpoint, Provider};
+use crate::endpoint::{ApiKey, Dialect, Endpoint, KeyHeader};
+use crate::item::Request;
 
 /// Forebay's name and version.
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("forebay/", env!("CARGO_PKG_VERSION")));
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const API_KEY: HeaderName = HeaderName::from_static("api-key");
+const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
 /// The version that Anthropic's documentation shows and that gateways accept; 2026-10-21 rejects
@@ -27,42 +30,26 @@ const SECRET_HEADERS: [&str; 6] = [
     "cookie",
 ];
 
-/// What every request of an endpoint begins with; built once.
-#[derive(Debug, Clone)]
-pub struct RequestHead {
-    /// The path of each request, from the host on.
-    pub path: String,
-    /// The headers, without `host` and the body's length, which the transport adds.
-    ///
-    /// Values that are secrets are marked sensitive, so that `Debug` hides them.
-    pub headers: HeaderMap,
-}
-
-/// Builds the head of an endpoint's requests.
+/// Builds the headers that all requests of an endpoint share, without `host` and the body's
+/// length, which the transport adds.
 ///
 /// The endpoint's own headers replace those of the same name. Answers are asked for without
-/// compression, which costs more time than it saves at the size of an answer.
-pub fn head(endpoint: &Endpoint) -> RequestHead {
-    let base = endpoint.base_url.path.as_str();
+/// compression, which costs more time than it saves at the size of an answer. Values that are
+/// secrets are marked sensitive, so that `Debug` hides them.
+pub fn headers(endpoint: &Endpoint) -> HeaderMap {
     let json = HeaderValue::from_static("application/json");
     let mut headers = HeaderMap::with_capacity(8 + endpoint.headers.len());
     headers.insert(CONTENT_TYPE, json.clone());
     headers.insert(ACCEPT, json);
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(USER_AGENT, AGENT);
-    let path = match endpoint.provider {
-        Provider::OpenAi => format!("{base}/chat/completions"),
-        Provider::Anthropic => {
-            headers.insert(ANTHROPIC_VERSION, VERSION);
-            // The habit is a base URL without /v1, but people write it either way.
-            let version = if base.ends_with("/v1") { "" } else { "/v1" };
-            format!("{base}{version}/messages")
-        }
-    };
+    if endpoint.dialect == Dialect::Anthropic {
+        headers.insert(ANTHROPIC_VERSION, VERSION);
+    }
     if let Some((name, value)) = endpoint
         .key
         .as_ref()
-        .and_then(|key| authentication(endpoint.provider, key))
+        .and_then(|key| authentication(endpoint.dialect, key))
     {
         headers.insert(name, value);
     }
@@ -74,7 +61,50 @@ pub fn head(endpoint: &Endpoint) -> RequestHead {
         value.set_sensitive(value.is_sensitive() || is_secret(name));
         headers.append(name, value);
     }
-    RequestHead { path, headers }
+    headers
+}
+
+/// The path of a request, from the host on.
+pub(super) fn path(endpoint: &Endpoint, request: &Request) -> String {
+    let base = endpoint.base_url.path.as_str();
+    match endpoint.dialect {
+        Dialect::Chat => format!("{base}/chat/completions"),
+        Dialect::Responses => format!("{base}/responses"),
+        Dialect::Embeddings => format!("{base}/embeddings"),
+        Dialect::Anthropic => {
+            // The habit is a base URL without /v1, but people write it either way.
+            let version = if base.ends_with("/v1") { "" } else { "/v1" };
+            format!("{base}{version}/messages")
+        }
+        Dialect::Gemini => {
+            let model = &request.shared.model;
+            // Tuned models and the SDK's habit have a folder before the name.
+            let folder = if model.contains('/') { "" } else { "models/" };
+            let how = match request.shared.stream {
+                true => "streamGenerateContent?alt=sse",
+                false => "generateContent",
+            };
+            let model = PathPart(model);
+            format!("{base}/{folder}{model}:{how}")
+        }
+    }
+}
+
+/// A text as part of a path; what has a meaning in a URL is escaped, slashes are not.
+struct PathPart<'a>(&'a str);
+
+impl std::fmt::Display for PathPart<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for byte in self.0.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                    write!(f, "{}", char::from(byte))?;
+                }
+                other => write!(f, "%{other:02X}")?,
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Whether a header's value is a secret.
@@ -83,14 +113,18 @@ pub(super) fn is_secret(name: &HeaderName) -> bool {
 }
 
 /// The header that proves who the caller is.
-fn authentication(provider: Provider, key: &ApiKey) -> Option<(HeaderName, HeaderValue)> {
-    let bearer = match provider {
-        Provider::OpenAi => true,
-        Provider::Anthropic => key.is_bearer(),
+fn authentication(dialect: Dialect, key: &ApiKey) -> Option<(HeaderName, HeaderValue)> {
+    let usual = match dialect {
+        Dialect::Chat | Dialect::Responses | Dialect::Embeddings => KeyHeader::Bearer,
+        Dialect::Anthropic => KeyHeader::XApiKey,
+        Dialect::Gemini => KeyHeader::XGoogApiKey,
     };
-    let (name, text) = match bearer {
-        true => (AUTHORIZATION, format!("Bearer {}", key.expose())),
-        false => (X_API_KEY, key.expose().to_owned()),
+    let plain = || key.expose().to_owned();
+    let (name, text) = match key.header().unwrap_or(usual) {
+        KeyHeader::Bearer => (AUTHORIZATION, format!("Bearer {}", key.expose())),
+        KeyHeader::XApiKey => (X_API_KEY, plain()),
+        KeyHeader::ApiKey => (API_KEY, plain()),
+        KeyHeader::XGoogApiKey => (X_GOOG_API_KEY, plain()),
     };
     // A key holds only visible ASCII, so this never fails.
     let mut value = HeaderValue::try_from(text).ok()?;

@@ -5,21 +5,25 @@
 //! prompt into a failure's message.
 //!
 //! ```text
-//! Endpoint ── head ──► RequestHead ┐
-//! Request  ── encode ─► bytes ─────┴─► (transport) ──► Answer ──[stream]── decode ──► Reply
-//!                                                        └─ errors ► classify ► Failure
+//! Endpoint ── headers ─► HeaderMap ───┐
+//! Request  ── encode ──► path, bytes ─┴─► (transport) ──► Answer ──[stream]── decode ──► Reply
+//!                                                           └─ errors ► classify ► Failure
 //! ```
 
 mod anthropic;
 mod body;
 mod classify;
+mod embeddings;
 mod errors;
+mod gemini;
 mod head;
 mod json;
 mod messages;
 mod openai;
+mod reader;
 mod redact;
 mod reply;
+mod responses;
 pub mod sse;
 mod stream;
 mod wait;
@@ -29,31 +33,61 @@ mod recorded;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use http::HeaderMap;
 
-pub use head::{RequestHead, head};
+pub use head::headers;
+pub use reader::StreamReader;
+pub use stream::Delta;
 
-use crate::endpoint::{Endpoint, Provider};
-use crate::item::Request;
+use crate::endpoint::{Dialect, Endpoint};
+use crate::item::{Content, Request};
 use crate::outcome::{Failure, Outcome};
 
-/// Writes the body of a request: the same bytes for the same request, always.
+/// A request as it goes over the wire.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Encoded {
+    /// The path from the host on, with its query if there is one.
+    pub path: Arc<str>,
+    /// The body.
+    pub body: Bytes,
+    /// Whether the answer is asked for as a stream.
+    pub stream: bool,
+}
+
+/// Writes a request: the same bytes for the same request, always.
 ///
-/// Members stand in the order model, messages, token cap, temperature, then the further
-/// parameters; a further parameter takes the place of a member of the same name, so that each
-/// name stands once.
+/// Members stand in the order model, messages, token cap, temperature, then the others of the
+/// neutral parameters, then the further parameters; a further parameter takes the place of a
+/// member of the same name, so that each name stands once.
 ///
 /// # Errors
 /// A failure of the kind [`InvalidItem`](crate::outcome::FailureKind::InvalidItem) when the
-/// messages are not what the dialect can carry, the temperature is not a number, or streaming is
-/// asked for.
-pub fn encode(endpoint: &Endpoint, request: &Request) -> Result<Vec<u8>, Failure> {
-    match endpoint.provider {
-        Provider::OpenAi => openai::encode(endpoint.token_field, request),
-        Provider::Anthropic => anthropic::encode(request),
+/// dialect cannot carry what is asked.
+pub fn encode(endpoint: &Endpoint, request: &Request) -> Result<Encoded, Failure> {
+    if let Content::Raw(raw) = &request.content {
+        let path = raw.path.clone();
+        return Ok(Encoded {
+            path: path.unwrap_or_else(|| head::path(endpoint, request)).into(),
+            body: Bytes::copy_from_slice(raw.body.get().as_bytes()),
+            stream: request.shared.stream,
+        });
     }
+    let body = match endpoint.dialect {
+        Dialect::Chat => openai::encode(endpoint.token_field, request),
+        Dialect::Responses => responses::encode(request),
+        Dialect::Embeddings => embeddings::encode(request),
+        Dialect::Anthropic => anthropic::encode(request),
+        Dialect::Gemini => gemini::encode(request),
+    }?;
+    Ok(Encoded {
+        path: head::path(endpoint, request).into(),
+        body: body.into(),
+        stream: request.shared.stream,
+    })
 }
 
 /// A provider's whole answer to one attempt.
@@ -101,8 +135,11 @@ pub fn decode(endpoint: &Endpoint, answer: &Answer<'_>) -> Outcome {
 }
 
 fn decode_plain(context: &errors::Context<'_>) -> Outcome {
-    match context.endpoint.provider {
-        Provider::OpenAi => openai::decode(context),
-        Provider::Anthropic => anthropic::decode(context),
+    match context.endpoint.dialect {
+        Dialect::Chat => openai::decode(context),
+        Dialect::Responses => responses::decode(context),
+        Dialect::Embeddings => embeddings::decode(context),
+        Dialect::Anthropic => anthropic::decode(context),
+        Dialect::Gemini => gemini::decode(context),
     }
 }

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::body::{Body, push_message};
+use super::body::{Body, invalid, push_message};
 use super::errors::{Context, EMPTY_REPLY, Report, holds_error};
 use super::json::{Content, Scalar};
 use super::{messages, reply};
@@ -33,6 +33,11 @@ pub(super) fn encode(cap: TokenField, request: &Request) -> Result<Vec<u8>, Fail
         };
         body.number(name, max);
     }
+    if request.shared.stream {
+        body.json("stream", "true");
+        // Without it a stream does not say what it cost.
+        body.json("stream_options", "{\"include_usage\":true}");
+    }
     Ok(body.end(&request.shared))
 }
 
@@ -57,6 +62,9 @@ fn push_messages(out: &mut Vec<u8>, request: &Request) -> Result<(), Failure> {
                 }
             }
             out.extend_from_slice(inside.as_bytes());
+        }
+        item::Content::Conversation(_) | item::Content::Raw(_) => {
+            return Err(invalid("this dialect cannot carry these messages yet"));
         }
     }
     out.push(b']');
@@ -134,6 +142,8 @@ pub(super) fn decode(context: &Context<'_>) -> Outcome {
     Ok(Reply {
         text,
         tool_calls,
+        parsed: None,
+        embedding: None,
         finish_reason,
         model: completion.model.text().map(str::to_owned),
         usage,

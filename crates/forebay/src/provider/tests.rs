@@ -8,15 +8,15 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::endpoint::{ApiKey, BaseUrl, Provider, TokenField};
+use crate::endpoint::{ApiKey, BaseUrl, Dialect, KeyHeader, TokenField};
 use crate::item::{Content, Parameters};
 use crate::outcome::FailureKind;
 
 /// An endpoint with a key that no real one looks like.
-pub(super) fn endpoint(provider: Provider) -> Endpoint {
+pub(super) fn endpoint(dialect: Dialect) -> Endpoint {
     Endpoint {
-        name: provider.name().to_owned(),
-        provider,
+        name: dialect.name().to_owned(),
+        dialect,
         base_url: BaseUrl::parse("https://api.example.com/v1").unwrap(),
         key: Some(ApiKey::new("forebay-test-key-0123").unwrap()),
         headers: Vec::new(),
@@ -64,11 +64,11 @@ fn with_messages(mut request: Request, json: &str) -> Request {
     request
 }
 
-fn written(provider: Provider, request: &Request) -> String {
-    String::from_utf8(encode(&endpoint(provider), request).unwrap()).unwrap()
+fn written(provider: Dialect, request: &Request) -> String {
+    String::from_utf8(encode(&endpoint(provider), request).unwrap().body.to_vec()).unwrap()
 }
 
-fn refused(provider: Provider, request: &Request) -> String {
+fn refused(provider: Dialect, request: &Request) -> String {
     let failure = encode(&endpoint(provider), request).unwrap_err();
     assert_eq!(failure.kind, FailureKind::InvalidItem);
     failure.message
@@ -76,23 +76,18 @@ fn refused(provider: Provider, request: &Request) -> String {
 
 #[test]
 fn heads_differ_by_dialect() {
-    let openai = head(&endpoint(Provider::OpenAi));
-    assert_eq!(openai.path, "/v1/chat/completions");
-    assert_eq!(
-        openai.headers[AUTHORIZATION],
-        "Bearer forebay-test-key-0123"
-    );
-    assert_eq!(openai.headers["content-type"], "application/json");
-    assert!(openai.headers.get(HOST).is_none());
-    let agent = openai.headers[USER_AGENT].to_str().unwrap();
+    let openai = headers(&endpoint(Dialect::Chat));
+    assert_eq!(openai[AUTHORIZATION], "Bearer forebay-test-key-0123");
+    assert_eq!(openai["content-type"], "application/json");
+    assert!(openai.get(HOST).is_none());
+    let agent = openai[USER_AGENT].to_str().unwrap();
     assert!(agent.starts_with("forebay/"), "{agent}");
-    let anthropic = head(&endpoint(Provider::Anthropic));
-    assert_eq!(anthropic.path, "/v1/messages");
-    assert_eq!(anthropic.headers["x-api-key"], "forebay-test-key-0123");
-    assert_eq!(anthropic.headers["anthropic-version"], "2023-06-01");
-    assert!(anthropic.headers.get(AUTHORIZATION).is_none());
-    for head in [openai, anthropic] {
-        assert!(!format!("{head:?}").contains("test-key"));
+    let anthropic = headers(&endpoint(Dialect::Anthropic));
+    assert_eq!(anthropic["x-api-key"], "forebay-test-key-0123");
+    assert_eq!(anthropic["anthropic-version"], "2023-06-01");
+    assert!(anthropic.get(AUTHORIZATION).is_none());
+    for headers in [openai, anthropic] {
+        assert!(!format!("{headers:?}").contains("test-key"));
     }
 }
 
@@ -104,18 +99,18 @@ fn base_urls_may_end_in_a_version_or_not() {
         ("http://h/a/v1", "/a/v1/chat/completions", "/a/v1/messages"),
         ("http://h/a", "/a/chat/completions", "/a/v1/messages"),
     ] {
-        for (provider, path) in [(Provider::OpenAi, openai), (Provider::Anthropic, anthropic)] {
+        for (provider, path) in [(Dialect::Chat, openai), (Dialect::Anthropic, anthropic)] {
             let mut endpoint = endpoint(provider);
             endpoint.base_url = BaseUrl::parse(base).unwrap();
-            assert_eq!(head(&endpoint).path, path, "{base}");
+            assert_eq!(super::head::path(&endpoint, &prompt("")), path, "{base}");
         }
     }
 }
 
 #[test]
 fn the_endpoints_own_headers_replace_ours() {
-    let mut endpoint = endpoint(Provider::Anthropic);
-    endpoint.key = endpoint.key.map(ApiKey::as_bearer);
+    let mut endpoint = endpoint(Dialect::Anthropic);
+    endpoint.key = endpoint.key.map(|key| key.sent_in(KeyHeader::Bearer));
     let pair = |name, value| {
         (
             HeaderName::from_static(name),
@@ -128,14 +123,14 @@ fn the_endpoints_own_headers_replace_ours() {
         pair("anthropic-beta", "b"),
         pair("api-key", "hush-hush"),
     ];
-    let head = head(&endpoint);
-    assert_eq!(head.headers[AUTHORIZATION], "Bearer forebay-test-key-0123");
-    assert!(head.headers.get("x-api-key").is_none());
-    assert_eq!(head.headers["anthropic-version"], "2026-10-21");
-    assert_eq!(head.headers.get_all("anthropic-beta").iter().count(), 2);
-    assert!(!format!("{head:?}").contains("hush"));
+    let headers = headers(&endpoint);
+    assert_eq!(headers[AUTHORIZATION], "Bearer forebay-test-key-0123");
+    assert!(headers.get("x-api-key").is_none());
+    assert_eq!(headers["anthropic-version"], "2026-10-21");
+    assert_eq!(headers.get_all("anthropic-beta").iter().count(), 2);
+    assert!(!format!("{headers:?}").contains("hush"));
     endpoint.headers = vec![pair("authorization", "Token x")];
-    assert_eq!(super::head(&endpoint).headers[AUTHORIZATION], "Token x");
+    assert_eq!(super::headers(&endpoint)[AUTHORIZATION], "Token x");
 }
 
 #[test]
@@ -146,18 +141,18 @@ fn a_prompt_becomes_messages() {
         parameters.temperature = Some(0.5);
     });
     assert_eq!(
-        written(Provider::OpenAi, &request),
+        written(Dialect::Chat, &request),
         r#"{"model":"m","messages":[{"role":"system","content":"be brief"},{"role":"user","content":"say \"hi\"\n"}],"max_completion_tokens":5,"temperature":0.5}"#
     );
     assert_eq!(
-        written(Provider::Anthropic, &request),
+        written(Dialect::Anthropic, &request),
         r#"{"model":"m","messages":[{"role":"user","content":"say \"hi\"\n"}],"max_tokens":5,"system":"be brief","temperature":0.5}"#
     );
-    let mut older = endpoint(Provider::OpenAi);
+    let mut older = endpoint(Dialect::Chat);
     older.token_field = TokenField::MaxTokens;
     let body = encode(&older, &request).unwrap();
     assert!(
-        String::from_utf8(body)
+        String::from_utf8(body.body.to_vec())
             .unwrap()
             .contains(r#""max_tokens":5"#)
     );
@@ -167,11 +162,11 @@ fn a_prompt_becomes_messages() {
 fn only_anthropic_needs_a_token_cap() {
     let request = prompt("x");
     assert_eq!(
-        written(Provider::OpenAi, &request),
+        written(Dialect::Chat, &request),
         r#"{"model":"m","messages":[{"role":"user","content":"x"}]}"#
     );
     assert_eq!(
-        written(Provider::Anthropic, &request),
+        written(Dialect::Anthropic, &request),
         r#"{"model":"m","messages":[{"role":"user","content":"x"}],"max_tokens":4096}"#
     );
 }
@@ -180,17 +175,17 @@ fn only_anthropic_needs_a_token_cap() {
 fn messages_pass_verbatim_with_the_system_prompt_in_front() {
     let array = r#"[ {"role":"user", "content":"\u00e9"} ]"#;
     let request = with_messages(prompt(""), array);
-    for provider in [Provider::OpenAi, Provider::Anthropic] {
+    for provider in [Dialect::Chat, Dialect::Anthropic] {
         assert!(written(provider, &request).contains(array));
     }
     let request = with_system(request, "s");
     assert_eq!(
-        written(Provider::OpenAi, &request),
+        written(Dialect::Chat, &request),
         r#"{"model":"m","messages":[{"role":"system","content":"s"}, {"role":"user", "content":"\u00e9"} ]}"#
     );
     let own = r#"[{"role":"developer","content":"own"},{"role":"user","content":"x"}]"#;
     let request = with_messages(request, own);
-    assert!(written(Provider::OpenAi, &request).contains(&format!("\"messages\":{own}}}")));
+    assert!(written(Dialect::Chat, &request).contains(&format!("\"messages\":{own}}}")));
 }
 
 #[test]
@@ -199,7 +194,7 @@ fn anthropic_system_messages_are_lifted() {
         {"role":"system","content":[{"type":"text","text":"b"},{"type":"text","text":"c"}]},{"content":2}]"#;
     let request = with_system(with_messages(prompt(""), array), "the run's");
     assert_eq!(
-        written(Provider::Anthropic, &request),
+        written(Dialect::Anthropic, &request),
         r#"{"model":"m","messages":[{"role":"user", "content":[1.0]},{"content":2}],"max_tokens":4096,"system":"a\n\nb\n\nc"}"#
     );
     for (array, why) in [
@@ -217,7 +212,7 @@ fn anthropic_system_messages_are_lifted() {
             "only system messages",
         ),
     ] {
-        let message = refused(Provider::Anthropic, &with_messages(prompt(""), array));
+        let message = refused(Dialect::Anthropic, &with_messages(prompt(""), array));
         assert!(message.contains(why), "{message}");
     }
 }
@@ -232,7 +227,7 @@ fn what_are_no_messages_is_refused() {
         (r#"[{"role":"user"},["role"]]"#, "messages[1]"),
     ] {
         let request = with_system(with_messages(prompt(""), json), "s");
-        for provider in [Provider::OpenAi, Provider::Anthropic] {
+        for provider in [Dialect::Chat, Dialect::Anthropic] {
             let message = refused(provider, &request);
             assert!(message.contains(why), "{message}");
         }
@@ -257,7 +252,7 @@ fn further_parameters_come_last_and_replace_ours() {
         ],
     );
     let tail = r#""temperature":0,"top_p":0.2,"max_tokens":9,"stream":false,"a\"b":{"x": [1]}}"#;
-    for provider in [Provider::OpenAi, Provider::Anthropic] {
+    for provider in [Dialect::Chat, Dialect::Anthropic] {
         let body = written(provider, &request);
         let members = crate::fields::members(&body).unwrap();
         assert_eq!(members.len(), 7, "{body}");
@@ -266,10 +261,10 @@ fn further_parameters_come_last_and_replace_ours() {
     let all = [("model", "\"n\""), ("messages", "[]"), ("system", "\"t\"")];
     let request = with_extra(with_system(prompt("x"), "s"), &all);
     assert_eq!(
-        written(Provider::OpenAi, &request),
+        written(Dialect::Chat, &request),
         r#"{"model":"n","messages":[],"system":"t"}"#
     );
-    let body = written(Provider::Anthropic, &request);
+    let body = written(Dialect::Anthropic, &request);
     assert_eq!(
         body,
         r#"{"max_tokens":4096,"model":"n","messages":[],"system":"t"}"#
@@ -278,7 +273,7 @@ fn further_parameters_come_last_and_replace_ours() {
 
 #[test]
 fn streaming_and_strange_temperatures_are_refused() {
-    for provider in [Provider::OpenAi, Provider::Anthropic] {
+    for provider in [Dialect::Chat, Dialect::Anthropic] {
         for value in ["true", "1", "\"yes\""] {
             let request = with_extra(prompt("x"), &[("stream", value)]);
             assert!(refused(provider, &request).contains("stream"));
@@ -291,7 +286,7 @@ fn streaming_and_strange_temperatures_are_refused() {
 #[test]
 fn a_byte_order_mark_is_no_harm() {
     let body = b"\xef\xbb\xbf{\"choices\":[{\"message\":{\"content\":\"ok\"}}]}";
-    let reply = decode_bytes(Provider::OpenAi, 200, body).unwrap();
+    let reply = decode_bytes(Dialect::Chat, 200, body).unwrap();
     assert_eq!(reply.text.as_deref(), Some("ok"));
 }
 
@@ -311,7 +306,7 @@ fn lists_and_odd_members_are_no_answers() {
         r#"{"content":[3]}"#,
         r#"{"content":null,"error":null}"#,
     ] {
-        for provider in [Provider::OpenAi, Provider::Anthropic] {
+        for provider in [Dialect::Chat, Dialect::Anthropic] {
             let failure = decode_bytes(provider, 200, body.as_bytes()).unwrap_err();
             assert_eq!(failure.kind, FailureKind::Malformed, "{body}: {failure}");
         }
@@ -327,12 +322,12 @@ fn deep_nesting_is_survived() {
         format!("{{\"error\":{{\"details\":{deep}"),
     ] {
         for status in [200, 400] {
-            assert!(decode_bytes(Provider::OpenAi, status, body.as_bytes()).is_err());
+            assert!(decode_bytes(Dialect::Chat, status, body.as_bytes()).is_err());
         }
     }
 }
 
-fn decode_bytes(provider: Provider, status: u16, body: &[u8]) -> Outcome {
+fn decode_bytes(provider: Dialect, status: u16, body: &[u8]) -> Outcome {
     let answer = Answer {
         status,
         headers: &HeaderMap::new(),
@@ -378,14 +373,14 @@ fn holds_what_failures_promise(outcome: &Outcome) -> bool {
 proptest! {
     #[test]
     fn any_bytes_are_an_outcome(body in proptest::collection::vec(any::<u8>(), 0..200), status in 0_u16..1000) {
-        for provider in [Provider::OpenAi, Provider::Anthropic] {
+        for provider in [Dialect::Chat, Dialect::Anthropic] {
             prop_assert!(holds_what_failures_promise(&decode_bytes(provider, status, &body)));
         }
     }
 
     #[test]
     fn nearly_right_bodies_are_an_outcome(body in mutated(), status in prop::sample::select(vec![200_u16, 400, 429, 500])) {
-        for provider in [Provider::OpenAi, Provider::Anthropic] {
+        for provider in [Dialect::Chat, Dialect::Anthropic] {
             prop_assert!(holds_what_failures_promise(&decode_bytes(provider, status, &body)));
         }
     }
@@ -394,7 +389,7 @@ proptest! {
     fn any_prompt_is_written_as_json_that_holds_it(text in "\\PC{0,50}|.{0,50}", system in proptest::option::of(".{0,20}")) {
         let mut request = prompt(&text);
         request.system = system;
-        for provider in [Provider::OpenAi, Provider::Anthropic] {
+        for provider in [Dialect::Chat, Dialect::Anthropic] {
             let body: serde_json::Value = serde_json::from_str(&written(provider, &request)).unwrap();
             let last = body["messages"].as_array().unwrap().last().unwrap();
             prop_assert_eq!(last["content"].as_str(), Some(&*text));

@@ -137,6 +137,8 @@ fn worth_trying(settings: &RetrySettings, failure: &Failure, tries: &Tries) -> b
         FailureKind::BadRequest
         | FailureKind::ContextLength
         | FailureKind::ContentFiltered
+        | FailureKind::Length
+        | FailureKind::SchemaMismatch
         | FailureKind::NotFound => attempts_left && failure.should_retry == Some(true),
     }
 }

@@ -54,7 +54,7 @@ pub(super) struct Collected {
 }
 
 impl Collected {
-    fn push(&mut self, chunk: Bytes) {
+    pub(super) fn push(&mut self, chunk: Bytes) {
         if self.first.is_empty() {
             self.first = chunk;
         } else {
@@ -137,35 +137,32 @@ impl Connection {
         .await
     }
 
-    /// Reads the next part of the body; `false` at its end.
+    /// Reads the next part of the body; `None` at its end.
     pub(super) async fn read(
         &mut self,
         incoming: &mut Incoming,
-        body: &mut Collected,
-    ) -> Result<bool, (FailureKind, String)> {
+    ) -> Result<Option<Bytes>, (FailureKind, String)> {
         let driver = &mut self.driver;
-        let frame = poll_fn(|cx| {
-            if let Poll::Ready(frame) = Pin::new(&mut *incoming).poll_frame(cx) {
-                return Poll::Ready(frame);
-            }
-            drive(driver, cx);
-            Pin::new(&mut *incoming).poll_frame(cx)
-        })
-        .await;
-        match frame {
-            None => Ok(false),
-            Some(Ok(frame)) => {
-                if let Ok(chunk) = frame.into_data() {
-                    if body.len() + chunk.len() > MAX_BODY {
-                        let why = format!("the answer is larger than {} MiB", MAX_BODY >> 20);
-                        return Err((FailureKind::Malformed, why));
-                    }
-                    body.push(chunk);
+        poll_fn(|cx| {
+            loop {
+                let mut frame = Pin::new(&mut *incoming).poll_frame(cx);
+                if frame.is_pending() {
+                    drive(driver, cx);
+                    frame = Pin::new(&mut *incoming).poll_frame(cx);
                 }
-                Ok(true)
+                return match frame {
+                    Poll::Pending => Poll::Pending,
+                    Poll::Ready(None) => Poll::Ready(Ok(None)),
+                    Poll::Ready(Some(Err(error))) => Poll::Ready(Err(why_cut(&error))),
+                    Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                        Ok(chunk) => Poll::Ready(Ok(Some(chunk))),
+                        // Trailers hold nothing of interest.
+                        Err(_) => continue,
+                    },
+                };
             }
-            Some(Err(error)) => Err(why_cut(&error)),
-        }
+        })
+        .await
     }
 
     /// Lets the connection notice that the answer is over.

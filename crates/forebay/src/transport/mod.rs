@@ -15,6 +15,7 @@ mod connection;
 mod encoding;
 mod memory;
 mod network;
+mod opened;
 mod pool;
 mod room;
 
@@ -28,6 +29,7 @@ use tokio::time::{Instant, sleep};
 pub use connect::{Connector, tls_config};
 pub use memory::MemoryConnector;
 pub use network::{Asked, Network};
+pub use opened::{Opened, Progress};
 
 use crate::config::Timeouts;
 use crate::endpoint::BaseUrl;
@@ -35,10 +37,10 @@ use crate::error::Error;
 use crate::outcome::{Failure, FailureKind, Phase};
 use clock::ActiveClock;
 use connect::Unconnected;
-use connection::{Connection, Ended, MAX_BODY};
+use connection::{Connection, Ended};
 use network::{System, Way};
 use pool::Pool;
-use room::{Room, is_large};
+use room::Room;
 
 /// How often an exchange moves to another connection because a pooled one turned out closed
 /// before anything was sent.
@@ -67,14 +69,22 @@ pub struct Transport {
 /// The part of requests that is always the same.
 #[derive(Debug)]
 pub struct Call {
+    method: http::Method,
     uri: http::Uri,
     headers: HeaderMap,
 }
 
 impl Call {
+    /// The same call with `GET`.
+    #[must_use]
+    pub fn get(mut self) -> Call {
+        self.method = http::Method::GET;
+        self
+    }
+
     fn request(&self, body: &Bytes) -> http::Request<http_body_util::Full<Bytes>> {
         let mut request = http::Request::new(http_body_util::Full::new(body.clone()));
-        *request.method_mut() = http::Method::POST;
+        *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
         request
@@ -158,7 +168,12 @@ impl Transport {
             .map_err(|_| Error::config(format!("the path {path:?} cannot be part of a URL")))?;
         let mut headers = headers.clone();
         headers.insert(HOST, self.host.clone());
-        Ok(Call { uri, headers })
+        let method = http::Method::POST;
+        Ok(Call {
+            method,
+            uri,
+            headers,
+        })
     }
 
     /// Makes one HTTP exchange and reads the whole answer.
@@ -169,15 +184,24 @@ impl Transport {
     /// # Cancel safety
     /// Dropping the future closes its connection; the provider may have received the request.
     pub async fn exchange(&self, call: &Call, body: &Bytes) -> Result<Answer, NoAnswer> {
+        let opened = self.open(call, body).await?;
+        opened.collect().await.map_err(no_answer)
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    ///
+    /// # Errors
+    /// When no head arrives in time.
+    ///
+    /// # Cancel safety
+    /// As for [`Transport::exchange`]; the same holds for dropping what it gives.
+    pub async fn open(&self, call: &Call, body: &Bytes) -> Result<Opened<'_>, NoAnswer> {
         let deadline = self.clock.now() + self.timeouts.total;
         let mut moves = 0;
         loop {
-            let mut connection = self.connection(deadline).await?;
-            match self.on(&mut connection, call.request(body), deadline).await {
-                Ok(answer) => {
-                    self.pool.put(connection);
-                    return Ok(answer);
-                }
+            let connection = self.connection(deadline).await?;
+            match self.send(connection, call.request(body), deadline).await {
+                Ok(opened) => return Ok(opened),
                 Err(Lost::NeverSent) if moves < NEVER_SENT_MOVES => moves += 1,
                 Err(Lost::NeverSent) => {
                     return Err(no_answer(Failure::new(
@@ -223,12 +247,12 @@ impl Transport {
         }
     }
 
-    async fn on(
+    async fn send(
         &self,
-        connection: &mut Connection,
+        mut connection: Connection,
         request: http::Request<http_body_util::Full<Bytes>>,
         deadline: Instant,
-    ) -> Result<Answer, Lost> {
+    ) -> Result<Opened<'_>, Lost> {
         let reused = connection.is_reused();
         let sent = Instant::now();
         let end = deadline.min(self.clock.now() + self.timeouts.first_byte);
@@ -251,65 +275,33 @@ impl Transport {
             Ok(Err(Ended::Bad(kind, why))) => {
                 return Err(Lost::NoAnswer(Failure::new(kind, why), false));
             }
-            Err(_) => return Err(self.late(Phase::FirstChunk, self.timeouts.first_byte, deadline)),
+            Err(_) => {
+                let late = self.late(Phase::FirstChunk, self.timeouts.first_byte, deadline);
+                return Err(Lost::NoAnswer(late, false));
+            }
         };
         let arrived = SystemTime::now();
-        let (head, mut incoming) = response.into_parts();
-        let status = head.status.as_u16();
-        // An error is what its status says, whatever becomes of its body.
-        let is_error = !head.status.is_success();
-        let mut body = connection::Collected::default();
-        let mut place = None;
-        loop {
-            if place.is_none() && is_large(body.len()) {
-                let waiting = self.clock.timeout_at(deadline, self.room.place()).await;
-                let late = |_| self.late(Phase::Total, self.timeouts.total, deadline);
-                place = waiting.map_err(late)?;
-            }
-            let end = deadline.min(self.clock.now() + self.timeouts.idle);
-            let reading = connection.read(&mut incoming, &mut body);
-            match self.clock.timeout_at(end, reading).await {
-                Ok(Ok(true)) => {}
-                Ok(Ok(false)) => break,
-                Ok(Err(_)) | Err(_) if is_error => {
-                    connection.give_up();
-                    break;
-                }
-                Ok(Err((kind, why))) => {
-                    let mut failure = Failure::new(kind, why);
-                    failure.status = Some(status);
-                    return Err(Lost::NoAnswer(failure, false));
-                }
-                Err(_) => {
-                    return Err(self.late(Phase::BetweenChunks, self.timeouts.idle, deadline));
-                }
-            }
-        }
-        connection.settle().await;
-        let body = match encoding::unpack(&head.headers, body.into_bytes(), MAX_BODY) {
-            Ok(body) => body,
-            Err(_) if is_error => Bytes::new(),
-            Err(why) => {
-                let mut failure = Failure::new(FailureKind::Malformed, why);
-                failure.status = Some(status);
-                return Err(Lost::NoAnswer(failure, false));
-            }
-        };
-        Ok(Answer {
-            status,
-            body,
+        let (head, incoming) = response.into_parts();
+        Ok(Opened {
+            transport: self,
+            connection,
+            incoming,
+            status: head.status,
             headers: head.headers,
             arrived,
+            deadline,
+            first_chunk_end: end,
+            read: 0,
+            place: None,
         })
     }
 
-    fn late(&self, phase: Phase, limit: Duration, deadline: Instant) -> Lost {
-        let failure = if self.clock.now() >= deadline {
+    fn late(&self, phase: Phase, limit: Duration, deadline: Instant) -> Failure {
+        if self.clock.now() >= deadline {
             timed_out(Phase::Total, self.timeouts.total)
         } else {
             timed_out(phase, limit)
-        };
-        Lost::NoAnswer(failure, false)
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use forebay::config::{EngineSettings, RetrySettings, Timeouts};
-use forebay::endpoint::Provider;
+use forebay::endpoint::Dialect;
 use forebay::event::StopReason;
 use forebay_sim::{Action, Oddity};
 
@@ -368,7 +368,7 @@ async fn a_stalled_answer_ends_by_its_deadline() {
 #[tokio::test(start_paused = true)]
 async fn anthropics_errors_are_known_too() {
     let mut scenario = Scenario {
-        provider: Provider::Anthropic,
+        provider: Dialect::Anthropic,
         model: "claude-sonnet-4-5",
         prompts: prompts(30),
         ..Scenario::default()
@@ -469,7 +469,7 @@ async fn a_late_reset_of_a_reused_connection_may_be_billed() {
 /// Fault 35: takes the answer; the row names the model that answered.
 #[tokio::test(start_paused = true)]
 async fn the_model_that_answered_is_in_the_row() {
-    for provider in [Provider::OpenAi, Provider::Anthropic] {
+    for provider in [Dialect::Chat, Dialect::Anthropic] {
         let mut scenario = Scenario { provider, ..one() };
         let other = Action::Odd(Oddity::OtherModel("another-2030-01-01".into()));
         scenario.sim.script = first_tries(1, move |_| other.clone());
@@ -482,10 +482,7 @@ async fn the_model_that_answered_is_in_the_row() {
 /// Fault 37: takes the answer; its finish reason says that it was cut.
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_the_token_limit_cut_is_taken_and_says_so() {
-    for (provider, reason) in [
-        (Provider::OpenAi, "length"),
-        (Provider::Anthropic, "length"),
-    ] {
+    for (provider, reason) in [(Dialect::Chat, "length"), (Dialect::Anthropic, "length")] {
         let mut scenario = Scenario { provider, ..one() };
         scenario.sim.script = first_tries(1, |_| Action::Odd(Oddity::Length));
         let ended = scenario.run().await;

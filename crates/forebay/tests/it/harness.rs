@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay::config::{Concurrency, EngineSettings};
-use forebay::endpoint::{ApiKey, BaseUrl, Endpoint, Provider, TokenField};
+use forebay::endpoint::{ApiKey, BaseUrl, Dialect, Endpoint, TokenField};
 use forebay::engine::{self, Control, Feed, Stats};
 use forebay::event::{Event, Summary};
 use forebay::item::{Content, Item, Parameters, Request};
@@ -23,7 +23,7 @@ pub(crate) const KEY: &str = "sk-test-0123456789abcdef";
 
 /// A run to be made; change what matters to a test.
 pub(crate) struct Scenario {
-    pub(crate) provider: Provider,
+    pub(crate) provider: Dialect,
     pub(crate) model: &'static str,
     pub(crate) prompts: Vec<String>,
     pub(crate) settings: EngineSettings,
@@ -73,7 +73,7 @@ pub(crate) fn first_tries(
 impl Default for Scenario {
     fn default() -> Scenario {
         Scenario {
-            provider: Provider::OpenAi,
+            provider: Dialect::Chat,
             model: "gpt-4o-mini",
             prompts: prompts(10),
             settings: EngineSettings::default(),
@@ -96,10 +96,11 @@ impl Scenario {
     pub(crate) fn endpoint(&self) -> Endpoint {
         Endpoint {
             name: "sim".into(),
-            provider: self.provider,
+            dialect: self.provider,
             base_url: BaseUrl::parse(match self.provider {
-                Provider::OpenAi => "http://sim.local/v1",
-                Provider::Anthropic => "http://sim.local",
+                Dialect::Chat | Dialect::Responses | Dialect::Embeddings => "http://sim.local/v1",
+                Dialect::Anthropic => "http://sim.local",
+                Dialect::Gemini => "http://sim.local/v1beta",
             })
             .unwrap(),
             key: Some(ApiKey::new(KEY).unwrap()),
@@ -214,7 +215,7 @@ impl Scenario {
     }
 }
 
-pub(crate) fn model_info(provider: Provider, model: &str) -> Option<ModelInfo> {
+pub(crate) fn model_info(provider: Dialect, model: &str) -> Option<ModelInfo> {
     PriceTable::embedded().find(provider.name(), model)
 }
 

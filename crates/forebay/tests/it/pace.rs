@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use forebay::config::{EngineSettings, Limits};
-use forebay::endpoint::Provider;
+use forebay::endpoint::Dialect;
 use forebay::transport::{Connector, tls_config};
 use forebay_sim::{Event, OutputLength, Sim};
 
@@ -147,7 +147,7 @@ async fn requests_per_minute_are_kept_and_used() {
 #[tokio::test(start_paused = true)]
 async fn tokens_per_minute_are_kept_and_used_whatever_the_answers_lengths() {
     let mut scenario = Scenario {
-        provider: Provider::Anthropic,
+        provider: Dialect::Anthropic,
         model: "claude-sonnet-4-5",
         prompts: (0..2_000)
             .map(|i| format!("Write something about number {i}."))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forebay::endpoint::Provider;
+use forebay::endpoint::Dialect;
 use forebay_sim::{Action, Call};
 
 use crate::harness::{Ended, Scenario, first_tries};
@@ -33,10 +33,10 @@ fn sse(body: &[u8]) -> Action {
     reply("text/event-stream", body)
 }
 
-fn scenario(provider: Provider, prompts: Vec<String>) -> Scenario {
+fn scenario(provider: Dialect, prompts: Vec<String>) -> Scenario {
     let model = match provider {
-        Provider::OpenAi => "gpt-4o-mini",
-        Provider::Anthropic => "claude-haiku-4-5",
+        Dialect::Anthropic => "claude-haiku-4-5",
+        _ => "gpt-4o-mini",
     };
     Scenario {
         provider,
@@ -61,7 +61,7 @@ fn cuts(bytes: usize) -> Vec<String> {
 
 /// Runs with each item's first try answered by its cut of the stream; later tries are answered.
 async fn run_cut(
-    provider: Provider,
+    provider: Dialect,
     body: &'static [u8],
     answer: impl Fn(&'static [u8], usize) -> Action + Send + Sync + 'static,
 ) -> Ended {
@@ -87,7 +87,7 @@ fn cut_rows(ended: &Ended) -> impl Iterator<Item = (usize, &serde_json::Value)> 
 /// Cuts a stream at every byte of its body, in whole HTTP answers: a row comes of it only after
 /// the mark of its end, and then with this output.
 async fn cut_everywhere(
-    provider: Provider,
+    provider: Dialect,
     body: &'static [u8],
     output: impl Into<serde_json::Value>,
     mark: &[u8],
@@ -124,7 +124,7 @@ async fn an_openai_stream_that_ends_early_at_any_byte_is_tried_again() {
         (stream!("openai/stream_without_done"), "ok"),
         (stream!("openai/stream_comments"), "slow"),
     ] {
-        cut_everywhere(Provider::OpenAi, body, output, mark).await;
+        cut_everywhere(Dialect::Chat, body, output, mark).await;
     }
 }
 
@@ -136,7 +136,7 @@ async fn an_anthropic_stream_that_ends_early_at_any_byte_is_tried_again() {
         (stream!("anthropic/stream"), "Grüße, 世界 🌍\n"),
         (stream!("anthropic/stream_tool_use"), "Let me look."),
     ] {
-        cut_everywhere(Provider::Anthropic, body, output, mark).await;
+        cut_everywhere(Dialect::Anthropic, body, output, mark).await;
     }
 }
 
@@ -145,18 +145,14 @@ async fn an_anthropic_stream_that_ends_early_at_any_byte_is_tried_again() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_whose_connection_is_cut_is_tried_again() {
     for (provider, body, has_length) in [
+        (Dialect::Chat, stream!("openai/stream_without_done"), true),
+        (Dialect::Chat, stream!("openai/stream_cut"), false),
         (
-            Provider::OpenAi,
-            stream!("openai/stream_without_done"),
-            true,
-        ),
-        (Provider::OpenAi, stream!("openai/stream_cut"), false),
-        (
-            Provider::Anthropic,
+            Dialect::Anthropic,
             stream!("anthropic/stream_refusal"),
             true,
         ),
-        (Provider::Anthropic, stream!("anthropic/stream_cut"), false),
+        (Dialect::Anthropic, stream!("anthropic/stream_cut"), false),
     ] {
         let ended = run_cut(provider, body, move |body, at| {
             let length = match has_length {
@@ -181,22 +177,22 @@ async fn a_stream_whose_connection_is_cut_is_tried_again() {
 async fn an_error_in_a_stream_is_classified_by_its_code() {
     for (provider, body, kind) in [
         (
-            Provider::OpenAi,
+            Dialect::Chat,
             stream!("openai/stream_error"),
             "server_error",
         ),
         (
-            Provider::OpenAi,
+            Dialect::Chat,
             stream!("openai/stream_error_rate"),
             "rate_limited",
         ),
         (
-            Provider::OpenAi,
+            Dialect::Chat,
             stream!("openai/stream_error_event"),
             "server_error",
         ),
         (
-            Provider::Anthropic,
+            Dialect::Anthropic,
             stream!("anthropic/stream_error"),
             "overloaded",
         ),
@@ -214,10 +210,7 @@ async fn an_error_in_a_stream_is_classified_by_its_code() {
 #[tokio::test(start_paused = true)]
 async fn a_whole_stream_without_an_answer_is_tried_again_and_then_fails() {
     let empty = b"data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-    let mut scenario = scenario(
-        Provider::OpenAi,
-        vec!["empty".to_owned(), "full".to_owned()],
-    );
+    let mut scenario = scenario(Dialect::Chat, vec!["empty".to_owned(), "full".to_owned()]);
     scenario.sim.script = first_tries(9, |call| match call.prompt {
         "empty" => sse(empty),
         _ => Action::Answer,
@@ -246,7 +239,7 @@ async fn an_answer_is_what_it_is_whatever_its_content_type() {
         ("text/event-stream; charset=utf-8", stream),
         ("application/json", stream),
     ] {
-        let mut scenario = scenario(Provider::OpenAi, vec!["one".to_owned()]);
+        let mut scenario = scenario(Dialect::Chat, vec!["one".to_owned()]);
         scenario.sim.script = first_tries(1, move |_| reply(content_type, body));
         let ended = scenario.run().await;
         assert_eq!(ended.rows[0]["output"], "ok", "{content_type}");
@@ -257,7 +250,7 @@ async fn an_answer_is_what_it_is_whatever_its_content_type() {
 /// Fault 33: gives up on an event larger than 16 MiB.
 #[tokio::test(start_paused = true)]
 async fn an_endless_event_is_given_up_on() {
-    let mut scenario = scenario(Provider::OpenAi, vec!["one".to_owned()]);
+    let mut scenario = scenario(Dialect::Chat, vec!["one".to_owned()]);
     scenario.sim.script = first_tries(1, |_| sse(&[b"data: ", &[b'x'; 17 << 20][..]].concat()));
     let ended = scenario.run().await;
     assert_eq!(
@@ -270,7 +263,7 @@ async fn an_endless_event_is_given_up_on() {
 /// A streamed answer is paid for and kept like any other: usage, cost, and the body when asked.
 #[tokio::test(start_paused = true)]
 async fn a_streamed_answer_is_billed_and_its_body_is_kept() {
-    let mut scenario = scenario(Provider::OpenAi, vec!["one".to_owned()]);
+    let mut scenario = scenario(Dialect::Chat, vec!["one".to_owned()]);
     scenario.settings.raw = true;
     scenario.sim.script = first_tries(1, |_| sse(stream!("openai/stream")));
     let ended = scenario.run().await;

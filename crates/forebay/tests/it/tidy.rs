@@ -6,12 +6,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const VOCABULARY: [&str; 9] = [
-    "item", "outcome", "row", "event", "config", "error", "money", "fields", "endpoint",
+const VOCABULARY: [&str; 10] = [
+    "item", "message", "outcome", "row", "event", "config", "error", "money", "fields", "endpoint",
 ];
 const POLICY: [&str; 5] = ["limit", "retry", "queue", "route", "price"];
 const WIRE: [&str; 2] = ["provider", "transport"];
-const EDGES: [&str; 4] = ["source", "sink", "journal", "disk"];
+const EDGES: [&str; 5] = ["source", "sink", "journal", "disk", "cache"];
 
 /// Words of the vocabulary that name policy's answers: an event says what limited the run.
 const EXCEPTIONS: [(&str, &str); 1] = [("event", "limit")];

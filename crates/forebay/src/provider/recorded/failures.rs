@@ -1,7 +1,7 @@
 //! Recorded answers that are failures, and which ones.
 
 use super::failure;
-use crate::endpoint::Provider;
+use crate::endpoint::Dialect;
 use crate::outcome::FailureKind;
 
 /// A table of recorded answers, each with what is expected of it.
@@ -34,7 +34,7 @@ fn answers_that_are_none_are_failures() {
         "openai/event_stream": Truncated, None, "the stream ended before the answer was whole";
         "openai/message_only_200": Malformed, empty, "says: Welcome";
     } {
-        let failure = failure(Provider::OpenAi, case);
+        let failure = failure(Dialect::Chat, case);
         assert_eq!(failure.kind, kind, "{failure}");
         assert_eq!(failure.provider_code.as_deref(), code, "{failure}");
         assert!(failure.message.contains(words), "{failure}");
@@ -45,7 +45,7 @@ fn answers_that_are_none_are_failures() {
         "anthropic/refusal": ContentFiltered, "refusal";
         "anthropic/error_in_200": Overloaded, "overloaded_error";
     } {
-        let failure = failure(Provider::Anthropic, case);
+        let failure = failure(Dialect::Anthropic, case);
         assert_eq!(failure.kind, kind, "{failure}");
         assert_eq!(failure.provider_code.as_deref(), Some(code), "{failure}");
     }
@@ -59,10 +59,10 @@ fn filtered_and_empty_answers_keep_their_usage() {
         case!("openai/null_content"),
         case!("openai/choice_error"),
     ] {
-        let usage = failure(Provider::OpenAi, case).usage;
+        let usage = failure(Dialect::Chat, case).usage;
         assert_eq!(usage.map(|usage| usage.output_tokens), Some(12));
     }
-    let refusal = failure(Provider::Anthropic, case!("anthropic/refusal"));
+    let refusal = failure(Dialect::Anthropic, case!("anthropic/refusal"));
     assert_eq!(
         refusal.usage.as_ref().map(|usage| usage.input_tokens),
         Some(140)
@@ -95,13 +95,13 @@ fn openai_errors_are_classified() {
         "openai/500": Kind::ServerError, "server_error", 0;
         "openai/503_llamacpp": Kind::Overloaded, "unavailable_error", 0;
     } {
-        let failure = failure(Provider::OpenAi, case);
+        let failure = failure(Dialect::Chat, case);
         assert_eq!(failure.kind, kind, "{failure}");
         assert_eq!(failure.provider_code.as_deref(), Some(code), "{failure}");
         let wait = failure.retry_after.map_or(0, |wait| wait.as_millis());
         assert_eq!(wait, wait_ms, "{failure}");
     }
-    let key = failure(Provider::OpenAi, case!("openai/400_google_key"));
+    let key = failure(Dialect::Chat, case!("openai/400_google_key"));
     assert_eq!(key.kind, Kind::Auth);
 }
 
@@ -122,7 +122,7 @@ fn anthropic_errors_are_classified() {
         "anthropic/500": Kind::ServerError, "api_error", 0;
         "anthropic/529": Kind::Overloaded, "overloaded_error", 0;
     } {
-        let failure = failure(Provider::Anthropic, case);
+        let failure = failure(Dialect::Anthropic, case);
         assert_eq!(failure.kind, kind, "{failure}");
         assert_eq!(failure.provider_code.as_deref(), Some(code), "{failure}");
         let wait = failure.retry_after.map_or(0, |wait| wait.as_secs());
@@ -142,7 +142,7 @@ fn errors_without_the_usual_shape_still_say_what_happened() {
         "openai/504_empty": Kind::ServerError, "Gateway Timeout";
         "openai/301": Kind::NotFound, "redirected to another address; redirects are not followed, check the base URL";
     } {
-        let failure = failure(Provider::OpenAi, case);
+        let failure = failure(Dialect::Chat, case);
         assert_eq!((failure.kind, &*failure.message), (kind, message));
         assert_eq!(failure.provider_code, None);
     }
@@ -151,16 +151,13 @@ fn errors_without_the_usual_shape_still_say_what_happened() {
 #[test]
 fn the_providers_word_on_retrying_is_passed_on_unless_nothing_helps() {
     let word = |provider, case| failure(provider, case).should_retry;
-    let openai = |case| word(Provider::OpenAi, case);
+    let openai = |case| word(Dialect::Chat, case);
     assert_eq!(openai(case!("openai/429_retry_after_ms")), Some(true));
     assert_eq!(openai(case!("openai/400_unsupported")), Some(false));
     assert_eq!(openai(case!("openai/500")), None);
     assert_eq!(openai(case!("openai/429_quota")), None);
     assert_eq!(openai(case!("openai/429_never_fits")), None);
-    assert_eq!(
-        word(Provider::Anthropic, case!("anthropic/529")),
-        Some(true)
-    );
+    assert_eq!(word(Dialect::Anthropic, case!("anthropic/529")), Some(true));
 }
 
 #[test]
@@ -173,7 +170,7 @@ fn no_key_and_no_prompt_is_shown() {
         case!("openai/cut_json"),
         case!("openai/event_stream"),
     ] {
-        let shown = format!("{:?}", failure(Provider::OpenAi, case));
+        let shown = format!("{:?}", failure(Dialect::Chat, case));
         for secret in [
             "sk-",
             "wxyz",
@@ -185,7 +182,7 @@ fn no_key_and_no_prompt_is_shown() {
             assert!(!shown.contains(secret), "{shown}");
         }
     }
-    let masked = failure(Provider::OpenAi, case!("openai/401_key")).message;
+    let masked = failure(Dialect::Chat, case!("openai/401_key")).message;
     assert!(
         masked.starts_with("Incorrect API key provided: [redacted]. You can"),
         "{masked}"

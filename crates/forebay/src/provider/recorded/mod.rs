@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::tests::endpoint;
 use super::*;
-use crate::endpoint::Provider;
+use crate::endpoint::Dialect;
 use crate::outcome::{FinishReason, Reply, Usage};
 
 /// The status, headers and body of a recorded answer, as a pair of texts.
@@ -34,7 +34,7 @@ mod failures;
 
 type Case = (&'static str, &'static [u8]);
 
-fn read(provider: Provider, (head, body): Case) -> Outcome {
+fn read(provider: Dialect, (head, body): Case) -> Outcome {
     let mut lines = head.lines();
     let status = lines.next().unwrap().split(' ').nth(1).unwrap();
     let mut headers = HeaderMap::new();
@@ -51,17 +51,17 @@ fn read(provider: Provider, (head, body): Case) -> Outcome {
     decode(&endpoint(provider), &answer)
 }
 
-fn reply(provider: Provider, case: Case) -> Reply {
+fn reply(provider: Dialect, case: Case) -> Reply {
     read(provider, case).unwrap()
 }
 
-fn failure(provider: Provider, case: Case) -> Failure {
+fn failure(provider: Dialect, case: Case) -> Failure {
     read(provider, case).unwrap_err()
 }
 
 #[test]
 fn an_openai_answer_is_read_in_full() {
-    let reply = reply(Provider::OpenAi, case!("openai/reply"));
+    let reply = reply(Dialect::Chat, case!("openai/reply"));
     assert_eq!(reply.text.as_deref(), Some("Grüße, \"Welt\"\n"));
     assert!(reply.tool_calls.is_none());
     assert_eq!(reply.finish_reason, FinishReason::Stop);
@@ -90,17 +90,17 @@ fn openai_answers_may_be_odd() {
         (case!("openai/reply_sparse"), "ok", FinishReason::Unknown),
         (case!("openai/reply_text_html"), "ok", FinishReason::Stop),
     ] {
-        let reply = reply(Provider::OpenAi, case);
+        let reply = reply(Dialect::Chat, case);
         assert_eq!(reply.text.as_deref(), Some(text));
         assert_eq!(reply.finish_reason, finish);
     }
-    let sparse = reply(Provider::OpenAi, case!("openai/reply_sparse"));
+    let sparse = reply(Dialect::Chat, case!("openai/reply_sparse"));
     assert_eq!((sparse.usage, sparse.model), (None, None));
 }
 
 #[test]
 fn openai_tool_calls_are_kept_as_written() {
-    let reply = |case| reply(Provider::OpenAi, case);
+    let reply = |case| reply(Dialect::Chat, case);
     let calls = reply(case!("openai/reply_tool_calls"));
     assert_eq!(calls.text, None);
     assert_eq!(calls.finish_reason, FinishReason::ToolCalls);
@@ -113,7 +113,7 @@ fn openai_tool_calls_are_kept_as_written() {
 
 #[test]
 fn usage_is_normalised_over_openai_compatible_servers() {
-    let usage = |case| reply(Provider::OpenAi, case).usage.unwrap();
+    let usage = |case| reply(Dialect::Chat, case).usage.unwrap();
     let outside = usage(case!("openai/reply_reasoning_outside_completion"));
     assert_eq!((outside.output_tokens, outside.reasoning_tokens), (25, 20));
     let deepseek = usage(case!("openai/reply_deepseek_cache"));
@@ -125,7 +125,7 @@ fn usage_is_normalised_over_openai_compatible_servers() {
 
 #[test]
 fn an_anthropic_answer_is_read_in_full() {
-    let reply = reply(Provider::Anthropic, case!("anthropic/reply"));
+    let reply = reply(Dialect::Anthropic, case!("anthropic/reply"));
     assert_eq!(reply.text.as_deref(), Some("Hello"));
     assert_eq!(reply.finish_reason, FinishReason::Stop);
     assert_eq!(reply.model.as_deref(), Some("claude-haiku-4-5-20251001"));
@@ -160,16 +160,16 @@ fn anthropic_blocks_are_told_apart() {
             FinishReason::Length,
         ),
     ] {
-        let reply = reply(Provider::Anthropic, case);
+        let reply = reply(Dialect::Anthropic, case);
         assert_eq!(reply.text.as_deref(), Some(text));
         assert_eq!(reply.finish_reason, finish);
     }
-    let calls = reply(Provider::Anthropic, case!("anthropic/reply_tool_use"));
+    let calls = reply(Dialect::Anthropic, case!("anthropic/reply_tool_use"));
     let calls = calls.tool_calls.unwrap();
     let list: Vec<&serde_json::value::RawValue> = crate::fields::decode(&calls).unwrap();
     assert_eq!(list.len(), 1);
     assert!(list[0].get().contains("toolu_1"));
-    let plain = reply(Provider::Anthropic, case!("anthropic/reply_plain_usage"));
+    let plain = reply(Dialect::Anthropic, case!("anthropic/reply_plain_usage"));
     let usage = plain.usage.unwrap();
     assert_eq!((usage.input_tokens, usage.cache_write_tokens), (15, 5));
 }

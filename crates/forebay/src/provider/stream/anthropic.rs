@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Step, filled, malformed, push_member, push_text, reported, unreadable};
+use super::{Delta as Tell, Step, filled, malformed, push_member, push_text, reported, unreadable};
 use crate::fields;
 use crate::outcome::Failure;
 use crate::provider::errors::Context;
@@ -58,6 +58,8 @@ struct Delta<'a> {
     #[serde(borrow, default)]
     text: Scalar<'a>,
     #[serde(borrow, default)]
+    thinking: Scalar<'a>,
+    #[serde(borrow, default)]
     partial_json: Scalar<'a>,
     #[serde(borrow, default)]
     stop_reason: Scalar<'a>,
@@ -99,6 +101,7 @@ impl Pieces {
         context: &Context<'_>,
         name: &[u8],
         data: &[u8],
+        on: &mut dyn FnMut(Tell<'_>),
     ) -> Result<Step, Failure> {
         let told: Told<'_> = match data.first() {
             // A list would be taken for the event's members in order.
@@ -117,12 +120,25 @@ impl Pieces {
             b"content_block_start" => {
                 let block = told.content_block.map_or(Block::Other, Block::begin);
                 let index = told.index.count().unwrap_or(0);
+                if let Block::ToolUse(tool) = &block {
+                    let before = self.blocks.values();
+                    on(Tell::ToolCall {
+                        index: before.filter(|b| matches!(b, Block::ToolUse(_))).count(),
+                        id: &tool.id,
+                        name: &tool.name,
+                        arguments: "",
+                    });
+                }
                 if self.blocks.insert(index, block).is_some() {
                     return Err(malformed(context, "the stream begins a block twice"));
                 }
             }
             b"content_block_delta" => {
-                let block = self.blocks.get_mut(&told.index.count().unwrap_or(0));
+                let at = told.index.count().unwrap_or(0);
+                if let Some(delta) = &told.delta {
+                    self.tell(at, delta, on);
+                }
+                let block = self.blocks.get_mut(&at);
                 let block = block.ok_or_else(|| {
                     malformed(
                         context,
@@ -142,6 +158,26 @@ impl Pieces {
             _ => {}
         }
         Ok(Step::More)
+    }
+
+    fn tell(&self, at: u64, delta: &Delta<'_>, on: &mut dyn FnMut(Tell<'_>)) {
+        match self.blocks.get(&at) {
+            Some(Block::Text(_)) => on(Tell::Text(delta.text.text().unwrap_or_default())),
+            Some(Block::ToolUse(_)) => {
+                let before = self.blocks.range(..at).map(|(_, block)| block);
+                on(Tell::ToolCall {
+                    index: before.filter(|b| matches!(b, Block::ToolUse(_))).count(),
+                    id: "",
+                    name: "",
+                    arguments: delta.partial_json.text().unwrap_or_default(),
+                });
+            }
+            Some(Block::Other) | None => {
+                if let Some(text) = delta.thinking.text() {
+                    on(Tell::Reasoning(text));
+                }
+            }
+        }
     }
 
     fn add_end(&mut self, told: Told<'_>) {

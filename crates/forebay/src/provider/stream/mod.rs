@@ -15,12 +15,13 @@ mod openai;
 #[cfg(test)]
 mod tests;
 
+use http::HeaderMap;
 use serde_json::value::RawValue;
 
 use super::Answer;
 use super::errors::{Context, holds_error};
 use super::sse::{Decoder, Event, TooLarge};
-use crate::endpoint::Provider;
+use crate::endpoint::Dialect;
 use crate::fields;
 use crate::outcome::{Failure, FailureKind};
 
@@ -30,6 +31,27 @@ enum Step {
     More,
     /// The answer is whole; what follows does not count.
     Over,
+}
+
+/// What an event adds to the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Delta<'a> {
+    /// More of the answer's text.
+    Text(&'a str),
+    /// More of what the model thinks before it answers, where the provider shows it.
+    Reasoning(&'a str),
+    /// More of a tool call.
+    ToolCall {
+        /// Which call of the answer, from 0.
+        index: usize,
+        /// The provider's key of the call, in the first piece; empty in others.
+        id: &'a str,
+        /// The tool's name, in the first piece; empty in others.
+        name: &'a str,
+        /// More of the arguments' JSON text.
+        arguments: &'a str,
+    },
 }
 
 /// An answer under way in either dialect.
@@ -46,13 +68,17 @@ pub(super) fn is_stream(answer: &Answer<'_>) -> bool {
     if matches!(start.first(), Some(b'{' | b'[')) {
         return false;
     }
-    let content_type = answer.headers.get(http::header::CONTENT_TYPE);
-    let is_called_so = content_type.is_some_and(|value| {
+    is_called_stream(answer.headers) || begins_like_stream(start)
+}
+
+/// Whether the headers say that the body is a stream.
+pub(super) fn is_called_stream(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(http::header::CONTENT_TYPE);
+    content_type.is_some_and(|value| {
         let value = value.as_bytes();
         let name = b"text/event-stream";
         value.len() >= name.len() && value[..name.len()].eq_ignore_ascii_case(name)
-    });
-    is_called_so || begins_like_stream(start)
+    })
 }
 
 /// Whether a body begins with a field of an event or with a comment.
@@ -76,35 +102,103 @@ pub(super) fn first_data(body: &[u8]) -> Option<Vec<u8>> {
     Some(last.data.to_vec())
 }
 
-/// Puts the body of a plain answer together.
+/// Puts the body of a plain answer together from the body of a streamed one.
 ///
 /// # Errors
 /// The error that the stream reports; that it ends too early; that it makes no sense.
 pub(super) fn assemble(context: &Context<'_>) -> Result<Vec<u8>, Failure> {
-    let mut pieces = match context.endpoint.provider {
-        Provider::OpenAi => Pieces::OpenAi(openai::Pieces::default()),
-        Provider::Anthropic => Pieces::Anthropic(anthropic::Pieces::default()),
-    };
-    let mut decoder = Decoder::default();
-    let mut rest = context.answer.body;
-    let too_large = |_: TooLarge| malformed(context, "an event of the answer is too large");
-    while let Some(event) = decoder.next(&mut rest).map_err(too_large)? {
-        match pieces.add(context, &event)? {
-            Step::More => {}
-            Step::Over => return pieces.body(context),
+    let mut assembly = Assembly::new(context.endpoint.dialect);
+    assembly.push(context, context.answer.body, &mut |_| {})?;
+    assembly.finish(context)
+}
+
+/// What a stream has brought so far.
+pub(super) struct Assembly {
+    pieces: Pieces,
+    decoder: Decoder,
+    is_over: bool,
+    has_begun: bool,
+    kept: usize,
+}
+
+impl Assembly {
+    pub(super) fn new(dialect: Dialect) -> Assembly {
+        Assembly {
+            pieces: match dialect {
+                Dialect::Anthropic => Pieces::Anthropic(anthropic::Pieces::default()),
+                Dialect::Chat | Dialect::Responses | Dialect::Embeddings | Dialect::Gemini => {
+                    Pieces::OpenAi(openai::Pieces::default())
+                }
+            },
+            decoder: Decoder::default(),
+            is_over: false,
+            has_begun: false,
+            kept: 0,
         }
     }
-    // Some servers leave out the last blank line; data that are cut are no JSON.
-    if let Some(event) = decoder.finish().map_err(too_large)?
-        && (is_done(&event) || serde_json::from_slice::<&RawValue>(event.data).is_ok())
-    {
-        pieces.add(context, &event)?;
+
+    /// Whether the answer is whole; what follows does not count.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
     }
-    pieces.body(context)
+
+    /// Whether any content has come, comments not counted.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    /// About how many bytes are kept.
+    pub(super) fn kept(&self) -> usize {
+        self.kept
+    }
+
+    /// Takes a piece of the body, and tells what it adds; `true` when there was any event in it.
+    ///
+    /// # Errors
+    /// The error that the stream reports, or that it makes no sense.
+    pub(super) fn push(
+        &mut self,
+        context: &Context<'_>,
+        mut chunk: &[u8],
+        on: &mut dyn FnMut(Delta<'_>),
+    ) -> Result<bool, Failure> {
+        let too_large = |_: TooLarge| malformed(context, "an event of the answer is too large");
+        let mut any = false;
+        while !self.is_over
+            && let Some(event) = self.decoder.next(&mut chunk).map_err(too_large)?
+        {
+            any = true;
+            self.has_begun = true;
+            self.kept += event.data.len();
+            self.is_over = matches!(self.pieces.add(context, &event, on)?, Step::Over);
+        }
+        Ok(any)
+    }
+
+    /// The body of a plain answer, when the stream is at its end.
+    ///
+    /// # Errors
+    /// When the answer is not whole, or makes no sense.
+    pub(super) fn finish(mut self, context: &Context<'_>) -> Result<Vec<u8>, Failure> {
+        let too_large = |_: TooLarge| malformed(context, "an event of the answer is too large");
+        // Some servers leave out the last blank line; data that are cut are no JSON.
+        if !self.is_over
+            && let Some(event) = self.decoder.finish().map_err(too_large)?
+            && (is_done(&event) || serde_json::from_slice::<&RawValue>(event.data).is_ok())
+        {
+            self.pieces.add(context, &event, &mut |_| {})?;
+        }
+        self.pieces.body(context)
+    }
 }
 
 impl Pieces {
-    fn add(&mut self, context: &Context<'_>, event: &Event<'_>) -> Result<Step, Failure> {
+    fn add(
+        &mut self,
+        context: &Context<'_>,
+        event: &Event<'_>,
+        on: &mut dyn FnMut(Delta<'_>),
+    ) -> Result<Step, Failure> {
         let data = event.data.trim_ascii();
         if data.is_empty() {
             return Ok(Step::More);
@@ -114,8 +208,8 @@ impl Pieces {
         }
         match self {
             _ if is_done(event) => Ok(Step::Over),
-            Pieces::OpenAi(pieces) => pieces.add(context, data),
-            Pieces::Anthropic(pieces) => pieces.add(context, event.name, data),
+            Pieces::OpenAi(pieces) => pieces.add(context, data, on),
+            Pieces::Anthropic(pieces) => pieces.add(context, event.name, data, on),
         }
     }
 

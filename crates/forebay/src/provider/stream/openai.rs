@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Step, filled, holds_error, push_member, push_text, reported, unreadable};
+use super::{
+    Delta as Told, Step, filled, holds_error, push_member, push_text, reported, unreadable,
+};
 use crate::outcome::Failure;
 use crate::provider::errors::Context;
 use crate::provider::json::{Content, Scalar};
@@ -46,6 +48,11 @@ struct Delta<'a> {
     content: Content<'a>,
     #[serde(borrow, default)]
     refusal: Scalar<'a>,
+    // DeepSeek's, xAI's and vLLM's name for thoughts, and OpenRouter's.
+    #[serde(borrow, default)]
+    reasoning_content: Scalar<'a>,
+    #[serde(borrow, default)]
+    reasoning: Scalar<'a>,
     #[serde(borrow, default)]
     tool_calls: Option<Vec<Option<CallChunk<'a>>>>,
     #[serde(borrow, default)]
@@ -70,6 +77,39 @@ struct FunctionChunk<'a> {
     name: Scalar<'a>,
     #[serde(borrow, default)]
     arguments: Scalar<'a>,
+}
+
+impl ChoiceChunk<'_> {
+    fn tell(&self, on: &mut dyn FnMut(Told<'_>)) {
+        let Some(delta) = self.delta.as_ref().or(self.message.as_ref()) else {
+            return;
+        };
+        if let Some(text) = delta.reasoning() {
+            on(Told::Reasoning(text));
+        }
+        if let Some(text) = delta.content.0.as_deref().filter(|text| !text.is_empty()) {
+            on(Told::Text(text));
+        }
+        for call in delta.tool_calls.iter().flatten().flatten() {
+            let function = call.function.as_ref();
+            let part = |part: Option<&'_ Scalar<'_>>| -> String {
+                part.and_then(Scalar::text).unwrap_or_default().to_owned()
+            };
+            on(Told::ToolCall {
+                index: call.index.count().unwrap_or(0) as usize,
+                id: call.id.text().unwrap_or_default(),
+                name: &part(function.map(|f| &f.name)),
+                arguments: &part(function.map(|f| &f.arguments)),
+            });
+        }
+    }
+}
+
+impl Delta<'_> {
+    fn reasoning(&self) -> Option<&str> {
+        let text = self.reasoning_content.text().or(self.reasoning.text());
+        text.filter(|text| !text.is_empty())
+    }
 }
 
 /// What has come of an answer.
@@ -105,7 +145,12 @@ struct Function {
 
 impl Pieces {
     /// Adds one event.
-    pub(super) fn add(&mut self, context: &Context<'_>, data: &[u8]) -> Result<Step, Failure> {
+    pub(super) fn add(
+        &mut self,
+        context: &Context<'_>,
+        data: &[u8],
+        on: &mut dyn FnMut(Told<'_>),
+    ) -> Result<Step, Failure> {
         let chunk: Chunk<'_> = match data.first() {
             // A list would be taken for the chunk's members in order.
             Some(b'{') => serde_json::from_slice(data).map_err(|_| unreadable(context))?,
@@ -122,6 +167,9 @@ impl Pieces {
         }
         for choice in chunk.choices.into_iter().flatten().flatten() {
             let index = choice.index.count().unwrap_or(0);
+            if index == 0 {
+                choice.tell(on);
+            }
             self.choices.entry(index).or_default().add(choice);
         }
         Ok(Step::More)

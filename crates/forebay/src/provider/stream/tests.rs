@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 
-use crate::endpoint::Provider;
+use crate::endpoint::Dialect;
 use crate::outcome::{Disposition, Failure, FailureKind, FinishReason, Outcome, Reply, Usage};
 use crate::provider::tests::endpoint;
 use crate::provider::{Answer, decode};
@@ -24,7 +24,7 @@ macro_rules! stream {
 }
 
 /// Reads a body with a status and a content type.
-fn answer(provider: Provider, status: u16, content_type: &str, body: &[u8]) -> Outcome {
+fn answer(provider: Dialect, status: u16, content_type: &str, body: &[u8]) -> Outcome {
     let mut headers = HeaderMap::new();
     if !content_type.is_empty() {
         headers.insert(CONTENT_TYPE, HeaderValue::from_str(content_type).unwrap());
@@ -39,19 +39,19 @@ fn answer(provider: Provider, status: u16, content_type: &str, body: &[u8]) -> O
     decode(&endpoint(provider), &answer)
 }
 
-fn read(provider: Provider, body: &[u8]) -> Outcome {
+fn read(provider: Dialect, body: &[u8]) -> Outcome {
     answer(provider, 200, "text/event-stream; charset=utf-8", body)
 }
 
 fn openai(body: &[u8]) -> Reply {
-    read(Provider::OpenAi, body).unwrap()
+    read(Dialect::Chat, body).unwrap()
 }
 
 fn anthropic(body: &[u8]) -> Reply {
-    read(Provider::Anthropic, body).unwrap()
+    read(Dialect::Anthropic, body).unwrap()
 }
 
-fn failure(provider: Provider, body: &[u8]) -> Failure {
+fn failure(provider: Dialect, body: &[u8]) -> Failure {
     read(provider, body).unwrap_err()
 }
 
@@ -183,7 +183,7 @@ fn anthropic_blocks_are_told_apart() {
 
 #[test]
 fn streams_that_are_no_answer_say_why() {
-    let (o, a) = (Provider::OpenAi, Provider::Anthropic);
+    let (o, a) = (Dialect::Chat, Dialect::Anthropic);
     for (provider, body, kind, words) in [
         (
             o,
@@ -284,7 +284,7 @@ fn streams_that_are_no_answer_say_why() {
 #[test]
 fn an_event_without_an_end_is_malformed() {
     let long = [b"data: ", &[b'x'; crate::provider::sse::MAX_EVENT][..]].concat();
-    let failure = failure(Provider::OpenAi, &long);
+    let failure = failure(Dialect::Chat, &long);
     assert_eq!(failure.kind, FailureKind::Malformed);
     assert!(failure.message.contains("too large"), "{failure}");
 }
@@ -302,7 +302,7 @@ fn a_body_is_what_it_looks_like_whatever_it_is_called() {
         ("", sse),
         ("", &[b"\xef\xbb\xbf: hello\n\n", sse].concat()),
     ] {
-        let reply = answer(Provider::OpenAi, 200, content_type, body).unwrap();
+        let reply = answer(Dialect::Chat, 200, content_type, body).unwrap();
         assert_eq!(reply.text.as_deref(), Some("ok"), "{content_type}");
     }
 }
@@ -310,10 +310,10 @@ fn a_body_is_what_it_looks_like_whatever_it_is_called() {
 #[test]
 fn an_error_status_may_come_with_a_stream() {
     let body = b": hi\n\ndata: {\"error\":{\"code\":\"slow_down\",\"message\":\"Slow down\"}}\n\n";
-    let failure = answer(Provider::OpenAi, 429, "text/event-stream", body).unwrap_err();
+    let failure = answer(Dialect::Chat, 429, "text/event-stream", body).unwrap_err();
     assert_eq!(failure.kind, FailureKind::Overloaded);
     assert_eq!(failure.message, "Slow down");
-    let nothing = answer(Provider::OpenAi, 500, "text/event-stream", b"data: x").unwrap_err();
+    let nothing = answer(Dialect::Chat, 500, "text/event-stream", b"data: x").unwrap_err();
     assert_eq!(nothing.message, "Internal Server Error");
 }
 
@@ -321,7 +321,7 @@ fn an_error_status_may_come_with_a_stream() {
 /// or cut, which is tried again.
 #[test]
 fn a_stream_cut_at_any_byte_is_whole_or_truncated() {
-    let (o, a) = (Provider::OpenAi, Provider::Anthropic);
+    let (o, a) = (Dialect::Chat, Dialect::Anthropic);
     for (provider, body) in [
         (o, stream!("openai/stream")),
         (o, stream!("openai/stream_tool_calls")),
@@ -356,8 +356,8 @@ fn a_stream_cut_at_any_byte_is_whole_or_truncated() {
         }
         let first_ok = first_ok.unwrap_or(body.len());
         let end: &[u8] = match provider {
-            Provider::OpenAi => b"\"finish_reason\":\"",
-            Provider::Anthropic => b"{\"type\":\"message_stop\"}",
+            Dialect::Chat => b"\"finish_reason\":\"",
+            _ => b"{\"type\":\"message_stop\"}",
         };
         let end = memchr::memmem::rfind(body, end).unwrap();
         assert!(first_ok > end, "{first_ok} is before the end at {end}");

@@ -29,6 +29,7 @@ fn content(draft: &Draft) -> Result<&str, &str> {
         Ok(request) => Ok(match &request.content {
             Content::Prompt(text) => text,
             Content::Messages(json) => json.get(),
+            other => panic!("{other:?}"),
         }),
         Err(message) => Err(message),
     }

@@ -75,6 +75,7 @@ fn said(item: &Item) -> String {
         Ok(request) => match &request.content {
             Content::Prompt(text) => text.clone(),
             Content::Messages(json) => json.get().to_owned(),
+            other => panic!("{other:?}"),
         },
         Err(failure) => {
             assert_eq!(failure.kind, FailureKind::InvalidItem);

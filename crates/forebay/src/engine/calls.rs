@@ -1,0 +1,51 @@
+//! What the requests to one path have in common, made once per path.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use crate::endpoint::Endpoint;
+use crate::outcome::{Failure, FailureKind};
+use crate::provider;
+use crate::transport::{Call, Transport};
+
+/// Paths that are remembered: a run has one or two, a file of other people's requests some more.
+const MOST: usize = 64;
+
+/// The calls of an endpoint by path.
+#[derive(Debug)]
+pub(super) struct Calls<'a> {
+    transport: &'a Transport,
+    headers: HeaderMap,
+    known: HashMap<Arc<str>, Arc<Call>>,
+}
+
+impl<'a> Calls<'a> {
+    pub(super) fn new(transport: &'a Transport, endpoint: &Endpoint) -> Calls<'a> {
+        Calls {
+            transport,
+            headers: provider::headers(endpoint),
+            known: HashMap::new(),
+        }
+    }
+
+    /// What requests to this path begin with.
+    ///
+    /// # Errors
+    /// When it cannot be part of a URL.
+    pub(super) fn of(&mut self, path: &Arc<str>) -> Result<Arc<Call>, Failure> {
+        if let Some(call) = self.known.get(path) {
+            return Ok(Arc::clone(call));
+        }
+        let call = self.transport.call(path, &self.headers);
+        let call =
+            call.map_err(|error| Failure::new(FailureKind::InvalidItem, error.to_string()))?;
+        if self.known.len() >= MOST {
+            self.known.clear();
+        }
+        let call = Arc::new(call);
+        self.known.insert(Arc::clone(path), Arc::clone(&call));
+        Ok(call)
+    }
+}

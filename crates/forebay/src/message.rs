@@ -1,0 +1,120 @@
+//! Messages and tools in neutral terms: what every dialect says in its own way.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+/// One turn of a conversation.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said, in order.
+    pub parts: Vec<Part>,
+}
+
+impl Message {
+    /// A message of one text.
+    pub fn text(role: Role, text: impl Into<String>) -> Message {
+        Message {
+            role,
+            parts: vec![Part::Text(text.into())],
+        }
+    }
+}
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The one who sets the rules.
+    System,
+    /// The one who asks.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// A piece of a message.
+#[derive(Debug, Clone)]
+pub enum Part {
+    /// Text.
+    Text(String),
+    /// A picture.
+    Image(Image),
+    /// A tool that the model calls; in messages of the assistant.
+    ToolCall(ToolCall),
+    /// What a tool gave back; in messages of the user.
+    ToolResult(ToolResult),
+}
+
+/// A picture, by its bytes or by its address.
+#[derive(Debug, Clone)]
+pub enum Image {
+    /// The file's content.
+    Bytes {
+        /// Such as `image/png`.
+        media_type: String,
+        /// The content; cheap to clone.
+        data: Bytes,
+    },
+    /// An address that the provider fetches.
+    Url(String),
+}
+
+/// A model's wish to have a tool called.
+#[derive(Debug, Clone)]
+pub struct ToolCall {
+    /// The provider's key of the call; may be empty, as Gemini gives none.
+    pub id: String,
+    /// The tool's name.
+    pub name: String,
+    /// The arguments: a JSON object.
+    pub arguments: Box<RawValue>,
+}
+
+/// What a tool gave back.
+#[derive(Debug, Clone)]
+pub struct ToolResult {
+    /// The key of the call that it belongs to.
+    pub id: String,
+    /// The tool's name, which Gemini needs.
+    pub name: String,
+    /// What it gave back, as text or JSON.
+    pub content: String,
+    /// Whether the tool failed.
+    pub is_error: bool,
+}
+
+/// A tool that the model may call.
+#[derive(Debug, Clone)]
+pub struct Tool {
+    /// Its name: letters, digits, `_` and `-`, 64 at the most.
+    pub name: String,
+    /// What it is for, in words for the model.
+    pub description: Option<String>,
+    /// JSON Schema of its arguments.
+    pub parameters: Arc<RawValue>,
+}
+
+/// Which tool the model has to call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToolChoice {
+    /// As the model sees fit; every dialect's default.
+    Auto,
+    /// None.
+    None,
+    /// At least one.
+    Required,
+    /// This one.
+    Named(String),
+}
+
+/// The shape that an answer has to have.
+#[derive(Debug, Clone)]
+pub struct AnswerSchema {
+    /// A name for the shape: letters, digits, `_` and `-`, 64 at the most.
+    pub name: String,
+    /// The JSON Schema.
+    pub schema: Arc<RawValue>,
+}
