@@ -15,6 +15,7 @@ use forebay::money::Usd;
 use forebay::price::{Price, PriceTable};
 use serde::Deserialize;
 
+use crate::args::StreamArg;
 use crate::env_vars;
 
 /// The name that is looked for in the working directory.
@@ -48,6 +49,7 @@ pub(crate) struct RunDefaults {
     pub(crate) system_file: Option<PathBuf>,
     pub(crate) max_tokens: Option<std::num::NonZeroU32>,
     pub(crate) temperature: Option<Temperature>,
+    pub(crate) stream: Option<StreamArg>,
     #[serde(default)]
     pub(crate) params: BTreeMap<String, serde_json::Value>,
     pub(crate) id_field: Option<String>,

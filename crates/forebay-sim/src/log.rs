@@ -8,7 +8,9 @@ use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use memchr::memmem;
 use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::config::Config;
 use crate::dialect::{Dialect, Operation};
@@ -65,9 +67,10 @@ pub struct LogRecord {
     pub operation: Operation,
     /// The model as the request names it; empty if the body has none.
     pub model: String,
-    /// The request body's XXH3-128 hash, as 32 hexadecimal digits.
+    /// The XXH3-128 hash of the request's body without the members that ask for a stream, as 32
+    /// hexadecimal digits.
     pub key: String,
-    /// Counts the times this very body was received, from 1.
+    /// Counts the times a body of this key was received, from 1.
     pub seen: u32,
     /// The answer's status; only answers have one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,6 +91,31 @@ pub struct LogRecord {
     /// The last user message, in request records when prompts are logged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
+}
+
+/// The key of a request's body: its XXH3-128 hash, without the members that ask for a stream in
+/// the form in which they are usually written.
+///
+/// What is asked is the same whether the answer is streamed or not.
+pub(crate) fn key_of(body: &[u8]) -> u128 {
+    const STREAMED: &[u8] = b",\"stream\":true";
+    const WITH_USAGE: &[u8] = b",\"stream_options\":{\"include_usage\":true}";
+    if memmem::find(body, STREAMED).is_none() && memmem::find(body, WITH_USAGE).is_none() {
+        return xxh3_128(body);
+    }
+    let mut rest = body;
+    let mut kept = Vec::with_capacity(body.len());
+    while let Some(byte) = rest.first() {
+        let members = [STREAMED, WITH_USAGE];
+        match members.iter().find(|member| rest.starts_with(member)) {
+            Some(member) => rest = &rest[member.len()..],
+            None => {
+                kept.push(*byte);
+                rest = &rest[1..];
+            }
+        }
+    }
+    xxh3_128(&kept)
 }
 
 /// Where records go.

@@ -12,7 +12,9 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use check::CheckArgs;
 pub(crate) use proxy::{DirectionArg, ProxyArgs};
-pub(crate) use run::{DurabilityArg, MOST_ATTEMPTS, OrderArg, ProgressArg, ProviderArg, RunArgs};
+pub(crate) use run::{
+    DurabilityArg, MOST_ATTEMPTS, OrderArg, ProgressArg, ProviderArg, RunArgs, StreamArg,
+};
 pub(crate) use sim::{SimArgs, SimCommand};
 pub(crate) use values::{concurrency, duration, temperature};
 

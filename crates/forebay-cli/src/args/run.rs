@@ -102,6 +102,10 @@ pub(crate) struct RunArgs {
     /// [default: input for files, completed for stdout]
     #[arg(long, value_name = "ORDER", help_heading = OUTPUT)]
     pub(crate) order: Option<OrderArg>,
+    /// Take answers as streams: a stall is seen early and the time to the
+    /// first chunk is in each row [default: auto, which streams long answers]
+    #[arg(long, value_name = "WHEN", help_heading = REQUEST, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub(crate) stream: Option<StreamArg>,
     /// Keep the provider's own answer in each row
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) raw: bool,
@@ -198,6 +202,18 @@ pub(crate) enum OrderArg {
     Input,
     // As they finish
     Completed,
+}
+
+// Whether answers are streamed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum StreamArg {
+    // When they may be long
+    Auto,
+    // Always
+    On,
+    // Never
+    Off,
 }
 
 // What finished rows survive.

@@ -10,8 +10,14 @@ use forebay::source::{Format, InputSpec, Location, Prompting};
 use serde_json::value::RawValue;
 
 use super::endpoint::Server;
-use crate::args::RunArgs;
+use crate::args::{RunArgs, StreamArg};
 use crate::config_file::RunDefaults;
+
+/// The cap on output tokens above which answers are streamed when nobody says otherwise.
+///
+/// Anthropic's SDK refuses to ask for more in one piece: it reckons with 128,000 tokens an hour,
+/// and connections that are silent for more than ten minutes get lost.
+const LONG_ANSWER: u32 = 21_333;
 
 /// The input as it is to be read.
 pub(super) fn input(args: &RunArgs) -> Result<InputSpec, Error> {
@@ -104,8 +110,8 @@ pub(super) fn parameters(
         .any(|(name, value)| name == "stream" && value.get() != "false")
     {
         return Err(
-            Error::config("--param stream cannot be set: answers are read whole")
-                .with_hint("leave it out"),
+            Error::config("--param stream cannot be set: it has a flag of its own")
+                .with_hint("use --stream"),
         );
     }
     if extra
@@ -117,7 +123,7 @@ pub(super) fn parameters(
                 .with_hint("repeat the items in the input instead"),
         );
     }
-    Ok(Arc::new(Parameters {
+    let parameters = Parameters {
         model: model.to_owned(),
         max_tokens: args
             .max_tokens
@@ -125,6 +131,14 @@ pub(super) fn parameters(
         temperature: args.temperature.or(run.temperature.map(|t| t.0)),
         extra,
         ..Parameters::default()
+    };
+    Ok(Arc::new(Parameters {
+        stream: match args.stream.or(run.stream).unwrap_or(StreamArg::Auto) {
+            StreamArg::On => true,
+            StreamArg::Off => false,
+            StreamArg::Auto => token_cap(&parameters) > Some(LONG_ANSWER),
+        },
+        ..parameters
     }))
 }
 

@@ -45,6 +45,9 @@ mod resume;
 /// Signals, readers that go away, and the codes by which a run ends.
 mod stopping;
 
+/// `--stream`: the same rows, answered piece by piece.
+mod streaming;
+
 /// What the machine allows, and what is done to a process.
 mod machine;
 

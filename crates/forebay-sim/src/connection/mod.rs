@@ -13,12 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use xxhash_rust::xxh3::xxh3_128;
 
 use crate::dialect::{Around, Dialect, Frames, Operation, Step};
 use crate::faults::decide;
 use crate::http::{Input, Method, Output, ReadError, Request};
-use crate::log::DropReason;
+use crate::log::{DropReason, key_of};
 use crate::plan::{Answer, Generation, Order, Plan, Planner};
 use crate::route::Route;
 use crate::script::{Action, Call, Oddity, Shape};
@@ -147,7 +146,7 @@ where
         let parsed = ticket.operation.parse(around, body);
         let mut action = Action::Answer;
         if self.shared.needs_key(&parsed.ask.model) {
-            let key = xxh3_128(body);
+            let key = key_of(body);
             let sighting = self.shared.seen.count(key);
             ticket.body = Some((key, sighting.seen));
             action = decide(

@@ -5,10 +5,9 @@
 
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::xxh3_128;
-
 use crate::dialect::{Around, Operation};
 use crate::faults::decide;
+use crate::log::key_of;
 use crate::plan::{Order, Planner};
 use crate::script::{Action, Call, Oddity};
 use crate::sim::Shared;
@@ -32,7 +31,7 @@ pub(super) async fn work(
     let mut answer = Vec::new();
     let mut ticket = Ticket::open(shared, operation);
     let parsed = operation.parse(around, body);
-    let key = xxh3_128(body);
+    let key = key_of(body);
     let sighting = shared.seen.count(key);
     ticket.body = Some((key, sighting.seen));
     let call = Call {

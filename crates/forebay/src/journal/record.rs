@@ -22,11 +22,31 @@ impl Key {
     /// The key of a request body that goes to an endpoint.
     ///
     /// The XXH3-128 hashes of both, combined by exclusive or: whoever has the hash of the body,
-    /// such as a provider with a log, can say which row it belongs to.
+    /// such as a provider with a log, can say which row it belongs to. Whether the answer is
+    /// streamed is no part of what is asked, so the members that say so are left out first.
     pub fn of(endpoint: &str, body: &[u8]) -> Key {
         let hash = xxhash_rust::xxh3::xxh3_128;
-        Key(hash(body) ^ hash(endpoint.as_bytes()))
+        let body = without_streaming(body);
+        Key(hash(&body) ^ hash(endpoint.as_bytes()))
     }
+}
+
+/// The members by which a request asks for a stream, as the dialects write them.
+///
+/// They cannot stand inside of a JSON string, where the quotes would be escaped.
+const STREAMING: [&[u8]; 2] = [
+    b",\"stream\":true",
+    b",\"stream_options\":{\"include_usage\":true}",
+];
+
+fn without_streaming(body: &[u8]) -> Cow<'_, [u8]> {
+    let mut body = Cow::Borrowed(body);
+    for member in STREAMING {
+        while let Some(at) = memchr::memmem::find(&body, member) {
+            body.to_mut().drain(at..at + member.len());
+        }
+    }
+    body
 }
 
 /// Opening of the checksum at the end of each line.
