@@ -55,7 +55,7 @@
 //! ```text
 //! engine       dispatcher  attempt  drain
 //! policy       limit retry queue route price  |  wire  provider transport  |  edges  source sink journal disk
-//! vocabulary   item message outcome row event config error endpoint money fields
+//! vocabulary   item message schema outcome row event config error endpoint money fields
 //! ```
 //! Imports point down only, and the three in the middle never import each other. Policy reads no
 //! clock and opens no socket: the time and the seed are arguments. A provider only encodes and
@@ -84,6 +84,7 @@ pub mod queue;
 pub mod retry;
 pub mod route;
 pub mod row;
+pub mod schema;
 pub mod sink;
 pub mod source;
 pub mod transport;

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+/// The longest name of a shape. Source: OpenAI's and Anthropic's references.
+const LONGEST_NAME: usize = 64;
+
 /// One turn of a conversation.
 #[derive(Debug, Clone)]
 pub struct Message {
@@ -117,4 +120,40 @@ pub struct AnswerSchema {
     pub name: String,
     /// The JSON Schema.
     pub schema: Arc<RawValue>,
+    /// Whether OpenAI's strict mode takes the schema; without it, the schema is an aim.
+    pub strict: bool,
+    /// How the provider is told.
+    pub mode: SchemaMode,
+}
+
+/// How a provider is told the shape of the answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SchemaMode {
+    /// In the dialect's own member for it.
+    #[default]
+    Native,
+    /// In words, at the end of the system prompt: for servers without such a member.
+    Prompt,
+}
+
+impl AnswerSchema {
+    /// A shape, told in the dialect's own way; what is no part of a name becomes `_`.
+    pub fn new(name: &str, schema: Arc<RawValue>) -> AnswerSchema {
+        let known = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        let name: String = name
+            .chars()
+            .take(LONGEST_NAME)
+            .map(|c| if known(c) { c } else { '_' })
+            .collect();
+        AnswerSchema {
+            name: if name.is_empty() {
+                "answer".into()
+            } else {
+                name
+            },
+            strict: crate::schema::fits_strict_mode(&schema),
+            schema,
+            mode: SchemaMode::default(),
+        }
+    }
 }

@@ -6,8 +6,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const VOCABULARY: [&str; 10] = [
-    "item", "message", "outcome", "row", "event", "config", "error", "money", "fields", "endpoint",
+const VOCABULARY: [&str; 11] = [
+    "item", "message", "schema", "outcome", "row", "event", "config", "error", "money", "fields",
+    "endpoint",
 ];
 const POLICY: [&str; 5] = ["limit", "retry", "queue", "route", "price"];
 const WIRE: [&str; 2] = ["provider", "transport"];
