@@ -1,98 +1,15 @@
-//! The Anthropic messages dialect.
-//!
-//! Owns the shapes of its request and its answer, and the lifting of system messages out of the
-//! array of messages, which this dialect does not allow there.
+//! Reads answers of the Anthropic messages dialect.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::body::{Body, invalid, push_message};
-use super::errors::{Context, EMPTY_REPLY, holds_error};
-use super::json::Scalar;
-use super::{messages, reply};
-use crate::fields::{self, push_json_str};
-use crate::item::{Content, Request};
+use crate::fields;
 use crate::outcome::{Failure, FailureKind, Outcome, Reply, Usage};
-
-/// The cap on output tokens when the user names none; this dialect requires one.
-///
-/// 4096 is what every model of the dialect can write, the oldest included, and it is not charged
-/// up front: output limits count the tokens that were really written. A longer answer ends with
-/// the finish reason `length`, which shows.
-const DEFAULT_MAX_TOKENS: u32 = 4096;
-
-/// Writes a request.
-pub(super) fn encode(request: &Request) -> Result<Vec<u8>, Failure> {
-    let mut body = Body::begin(request)?;
-    let max_tokens = request.shared.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
-    match &request.content {
-        Content::Prompt(prompt) => {
-            if let Some(out) = body.member("messages") {
-                out.push(b'[');
-                push_message(out, "user", prompt);
-                out.push(b']');
-            }
-            body.number("max_tokens", max_tokens);
-            push_system(&mut body, request.system.as_deref());
-        }
-        Content::Messages(array) => {
-            let lifted = match body.has_extra("messages") {
-                true => None,
-                false => push_lifted(&mut body, array)?,
-            };
-            body.number("max_tokens", max_tokens);
-            // The array's own system message is meant for this item and goes first.
-            push_system(&mut body, lifted.as_deref().or(request.system.as_deref()));
-        }
-        Content::Conversation(_) | Content::Raw(_) => {
-            return Err(invalid("this dialect cannot carry these messages yet"));
-        }
-    }
-    if request.shared.stream {
-        body.json("stream", "true");
-    }
-    Ok(body.end(&request.shared))
-}
-
-fn push_system(body: &mut Body<'_>, system: Option<&str>) {
-    if let Some(system) = system
-        && let Some(out) = body.member("system")
-    {
-        push_json_str(out, system);
-    }
-}
-
-/// Writes the messages without the system messages, whose texts it gives back.
-fn push_lifted(body: &mut Body<'_>, array: &RawValue) -> Result<Option<String>, Failure> {
-    let list = messages::list(array)?;
-    let mut texts = Vec::new();
-    for (at, message) in list.iter().enumerate() {
-        if message.is_system {
-            texts.extend(messages::system_texts(message.raw, at)?);
-        }
-    }
-    if list.iter().all(|message| message.is_system) {
-        return Err(invalid("the array of messages holds only system messages"));
-    }
-    let lifts = list.iter().any(|message| message.is_system);
-    if let Some(out) = body.member("messages") {
-        if lifts {
-            out.push(b'[');
-            for (at, message) in list.iter().filter(|m| !m.is_system).enumerate() {
-                if at > 0 {
-                    out.push(b',');
-                }
-                out.extend_from_slice(message.raw.get().as_bytes());
-            }
-            out.push(b']');
-        } else {
-            out.extend_from_slice(array.get().as_bytes());
-        }
-    }
-    Ok(lifts.then(|| texts.join("\n\n")))
-}
+use crate::provider::errors::{Context, EMPTY_REPLY, holds_error};
+use crate::provider::json::Scalar;
+use crate::provider::reply;
 
 #[derive(Deserialize)]
 struct Answered<'a> {
@@ -125,7 +42,7 @@ struct StopDetails<'a> {
 }
 
 /// Reads an answer with a status from 200 to 299.
-pub(super) fn decode(context: &Context<'_>) -> Outcome {
+pub(in crate::provider) fn decode(context: &Context<'_>) -> Outcome {
     let answered: Answered<'_> = context.object()?;
     let usage = answered.usage.and_then(usage);
     if holds_error(answered.error) {

@@ -1,75 +1,16 @@
-//! The OpenAI chat completions dialect, as OpenAI and the many compatible servers speak it.
+//! Reads answers of the OpenAI chat completions dialect.
 //!
-//! Owns the shapes of its request and its answer. What it reads is forgiving: any member may be
-//! missing, `null` or of another type, as long as there is an answer in it.
+//! What it reads is forgiving: any member may be missing, `null` or of another type, as long as
+//! there is an answer in it.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::body::{Body, invalid, push_message};
-use super::errors::{Context, EMPTY_REPLY, Report, holds_error};
-use super::json::{Content, Scalar};
-use super::{messages, reply};
-use crate::endpoint::TokenField;
 use crate::fields;
-use crate::item::{self, Request};
-use crate::outcome::{Failure, FailureKind, Outcome, Reply, Usage};
-
-const NEW_CAP: &str = "max_completion_tokens";
-const OLD_CAP: &str = "max_tokens";
-
-/// Writes a request.
-pub(super) fn encode(cap: TokenField, request: &Request) -> Result<Vec<u8>, Failure> {
-    let mut body = Body::begin(request)?;
-    if let Some(out) = body.member("messages") {
-        push_messages(out, request)?;
-    }
-    // Never both spellings: a server knows one of them and may reject the other.
-    let capped = body.has_extra(NEW_CAP) || body.has_extra(OLD_CAP);
-    if let Some(max) = request.shared.max_tokens.filter(|_| !capped) {
-        let name = match cap {
-            TokenField::MaxCompletionTokens => NEW_CAP,
-            TokenField::MaxTokens => OLD_CAP,
-        };
-        body.number(name, max);
-    }
-    if request.shared.stream {
-        body.json("stream", "true");
-        // Without it a stream does not say what it cost.
-        body.json("stream_options", "{\"include_usage\":true}");
-    }
-    Ok(body.end(&request.shared))
-}
-
-fn push_messages(out: &mut Vec<u8>, request: &Request) -> Result<(), Failure> {
-    let system = request.system.as_deref();
-    out.push(b'[');
-    match &request.content {
-        item::Content::Prompt(prompt) => {
-            if let Some(system) = system {
-                push_message(out, "system", system);
-                out.push(b',');
-            }
-            push_message(out, "user", prompt);
-        }
-        item::Content::Messages(array) => {
-            let inside = messages::inside(array)?;
-            if let Some(system) = system {
-                // The array's own system message is meant for this item and goes first.
-                if !messages::list(array)?.iter().any(|m| m.is_system) {
-                    push_message(out, "system", system);
-                    out.push(b',');
-                }
-            }
-            out.extend_from_slice(inside.as_bytes());
-        }
-        item::Content::Conversation(_) | item::Content::Raw(_) => {
-            return Err(invalid("this dialect cannot carry these messages yet"));
-        }
-    }
-    out.push(b']');
-    Ok(())
-}
+use crate::outcome::{FailureKind, Outcome, Reply, Usage};
+use crate::provider::errors::{Context, EMPTY_REPLY, Report, holds_error};
+use crate::provider::json::{Content, Scalar};
+use crate::provider::reply;
 
 #[derive(Deserialize)]
 struct Completion<'a> {
@@ -106,7 +47,7 @@ struct Message<'a> {
 }
 
 /// Reads an answer with a status from 200 to 299.
-pub(super) fn decode(context: &Context<'_>) -> Outcome {
+pub(in crate::provider) fn decode(context: &Context<'_>) -> Outcome {
     let completion: Completion<'_> = context.object()?;
     let usage = completion.usage.and_then(usage);
     if holds_error(completion.error) {

@@ -1,0 +1,9 @@
+//! The OpenAI chat completions dialect, as OpenAI and the many compatible servers speak it.
+//!
+//! Owns the shapes of its request and its answer. Never sends.
+
+mod decode;
+mod encode;
+
+pub(super) use decode::decode;
+pub(super) use encode::encode;
