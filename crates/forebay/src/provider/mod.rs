@@ -10,13 +10,16 @@
 //!                                                           └─ errors ► classify ► Failure
 //! ```
 
+mod again;
 mod anthropic;
 mod body;
 mod classify;
+mod edit;
 mod embeddings;
 mod errors;
 mod gemini;
 mod head;
+mod instruct;
 mod json;
 mod messages;
 mod openai;
@@ -39,12 +42,14 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::HeaderMap;
 
+pub use again::{follow_up, raise_cap};
 pub use head::headers;
 pub use reader::StreamReader;
 pub use stream::Delta;
 
 use crate::endpoint::{Dialect, Endpoint};
 use crate::item::{Content, Request};
+use crate::message::SchemaMode;
 use crate::outcome::{Failure, Outcome};
 
 /// A request as it goes over the wire.
@@ -83,6 +88,11 @@ pub fn encode(endpoint: &Endpoint, request: &Request) -> Result<Encoded, Failure
         Dialect::Anthropic => anthropic::encode(request),
         Dialect::Gemini => gemini::encode(request),
     }?;
+    let schema = request.shared.schema.as_ref();
+    let body = match schema.filter(|schema| schema.mode == SchemaMode::Prompt) {
+        Some(schema) => instruct::instruct(endpoint.dialect, body, schema)?,
+        None => body,
+    };
     Ok(Encoded {
         path: head::path(endpoint, request).into(),
         body: body.into(),

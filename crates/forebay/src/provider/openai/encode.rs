@@ -6,8 +6,10 @@ use crate::outcome::Failure;
 use crate::provider::body::{Body, invalid, push_message};
 use crate::provider::messages;
 
-const NEW_CAP: &str = "max_completion_tokens";
-const OLD_CAP: &str = "max_tokens";
+/// The cap on output tokens as OpenAI calls it.
+pub(in crate::provider) const NEW_CAP: &str = "max_completion_tokens";
+/// The cap as it was called before, and as most compatible servers call it.
+pub(in crate::provider) const OLD_CAP: &str = "max_tokens";
 
 /// Writes a request.
 pub(in crate::provider) fn encode(cap: TokenField, request: &Request) -> Result<Vec<u8>, Failure> {

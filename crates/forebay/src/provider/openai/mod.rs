@@ -6,4 +6,4 @@ mod decode;
 mod encode;
 
 pub(super) use decode::decode;
-pub(super) use encode::encode;
+pub(super) use encode::{NEW_CAP, OLD_CAP, encode};
