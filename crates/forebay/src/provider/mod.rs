@@ -43,6 +43,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 pub use again::{follow_up, raise_cap};
+pub use embeddings::{InputOf, Vectors, pack, text_of};
 pub use head::headers;
 pub use reader::StreamReader;
 pub use stream::Delta;
@@ -119,6 +120,29 @@ pub struct Answer<'a> {
 /// failure when it holds an error, a refusal or nothing. An event stream that nobody asked for is
 /// put together first, and counts only when it is whole. The failure's `attempts` is left at 0.
 pub fn decode(endpoint: &Endpoint, answer: &Answer<'_>) -> Outcome {
+    read(endpoint, answer, decode_plain)
+}
+
+/// Reads a provider's answer to a request for embeddings with this body: one vector for each of
+/// its texts.
+///
+/// # Errors
+/// As [`decode`], and when the vectors are not those that the body asks for.
+pub fn decode_vectors(
+    endpoint: &Endpoint,
+    answer: &Answer<'_>,
+    body: &[u8],
+) -> Result<Vectors, Failure> {
+    read(endpoint, answer, |context| {
+        embeddings::vectors(context, body)
+    })
+}
+
+fn read<T>(
+    endpoint: &Endpoint,
+    answer: &Answer<'_>,
+    decode: impl Fn(&errors::Context<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     // A byte order mark is not JSON, and some proxies add one.
     let body = answer
         .body
@@ -132,10 +156,10 @@ pub fn decode(endpoint: &Endpoint, answer: &Answer<'_>) -> Outcome {
         return Err(context.error_answer());
     }
     if !stream::is_stream(context.answer) {
-        return decode_plain(&context);
+        return decode(&context);
     }
     let body = stream::assemble(&context)?;
-    decode_plain(&errors::Context {
+    decode(&errors::Context {
         endpoint,
         answer: &Answer {
             body: &body,

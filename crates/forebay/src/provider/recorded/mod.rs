@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::tests::endpoint;
 use super::*;
 use crate::endpoint::Dialect;
-use crate::outcome::{FinishReason, Reply, Usage};
+use crate::outcome::{FailureKind, FinishReason, Reply, Usage};
 
 /// The status, headers and body of a recorded answer, as a pair of texts.
 macro_rules! case {
@@ -30,11 +30,22 @@ macro_rules! case {
     };
 }
 
+mod embeddings;
 mod failures;
 
 type Case = (&'static str, &'static [u8]);
 
-fn read(provider: Dialect, (head, body): Case) -> Outcome {
+fn read(provider: Dialect, case: Case) -> Outcome {
+    answered(case, |answer| decode(&endpoint(provider), answer))
+}
+
+/// The vectors that a recorded answer gives to a request with this body.
+fn vectors(case: Case, body: &[u8]) -> Result<Vectors, Failure> {
+    let endpoint = endpoint(Dialect::Embeddings);
+    answered(case, |answer| decode_vectors(&endpoint, answer, body))
+}
+
+fn answered<T>((head, body): Case, read: impl FnOnce(&Answer<'_>) -> T) -> T {
     let mut lines = head.lines();
     let status = lines.next().unwrap().split(' ').nth(1).unwrap();
     let mut headers = HeaderMap::new();
@@ -42,13 +53,12 @@ fn read(provider: Dialect, (head, body): Case) -> Outcome {
         let name: HeaderName = name.parse().unwrap();
         headers.append(name, HeaderValue::from_static(value));
     }
-    let answer = Answer {
+    read(&Answer {
         status: status.parse().unwrap(),
         headers: &headers,
         body,
         now: SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000),
-    };
-    decode(&endpoint(provider), &answer)
+    })
 }
 
 fn reply(provider: Dialect, case: Case) -> Reply {
