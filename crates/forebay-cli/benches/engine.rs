@@ -5,6 +5,7 @@
 //! cargo bench --bench engine -- speed    CPU microseconds and rows/s at 50 and 500 in flight
 //! cargo bench --bench engine -- memory   peak memory over 1,000,000 rows, both orders
 //! cargo bench --bench engine -- pace     wall time against the ideal at 500 ms latency
+//! cargo bench --bench engine -- stream   CPU of a stream of 200 chunks, beside a bare SSE loop
 //! ```
 //! The client has one core and the zero-latency simulated provider the other one. Trust ratios,
 //! not absolute values: the rounds are run in turn, and the median is shown.
@@ -29,7 +30,15 @@ const MANY_ROWS: usize = 1_000_000;
 const PROMPT: usize = 830;
 /// Bytes of an answer's text, so that the whole answer has about 1,100 bytes.
 const ANSWER: usize = 480;
-/// Tells this program to be the bare loop: port, requests, connections.
+/// Streams of a round.
+const STREAMS: usize = 5_000;
+/// Words of a streamed answer, so that it has 200 chunks.
+const WORDS: usize = 111;
+/// How the simulator is told to write a chunk every 5 ms.
+const PACED: [&str; 4] = ["--latency", "5ms", "--per-token", "5ms"];
+/// Paced streams of a round.
+const PACED_STREAMS: usize = 2_000;
+/// Tells this program to be the bare loop: port, requests, connections, and 1 for streams.
 const LOOP: &str = "FOREBAY_BENCH_LOOP";
 /// Ticks per second of the times in `/proc/*/stat`, fixed by Linux for user space.
 const TICKS: f64 = 100.0;
@@ -37,7 +46,8 @@ const TICKS: f64 = 100.0;
 fn main() {
     if let Ok(orders) = std::env::var(LOOP) {
         let numbers: Vec<usize> = orders.split(',').filter_map(|n| n.parse().ok()).collect();
-        return bare_loop(numbers[0] as u16, numbers[1], numbers[2]);
+        let streams = numbers[3] == 1;
+        return bare_loop(numbers[0] as u16, numbers[1], numbers[2], streams);
     }
     let wanted = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -45,7 +55,8 @@ fn main() {
         Some("speed") => speed(folder.path()),
         Some("memory") => memory(folder.path()),
         Some("pace") => pace(folder.path()),
-        Some(other) => eprintln!("no benchmark is called {other:?}: speed, memory, pace"),
+        Some("stream") => stream(folder.path()),
+        Some(other) => eprintln!("no benchmark is called {other:?}: speed, memory, pace, stream"),
         None => {
             speed(folder.path());
             memory(folder.path());
@@ -63,7 +74,12 @@ fn speed(folder: &Path) {
     for concurrency in [50, 500] {
         let (mut bare, mut engine) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            bare.push(measure(&mut loop_command(sim.port, ROWS, concurrency)));
+            bare.push(measure(&mut loop_command(
+                sim.port,
+                ROWS,
+                concurrency,
+                false,
+            )));
             engine.push(measure(&mut run_command(
                 &sim,
                 &input,
@@ -82,6 +98,42 @@ fn speed(folder: &Path) {
                 run.cpu_s * 1e6 / ROWS as f64,
                 ROWS as f64 / run.wall_s
             );
+        }
+    }
+}
+
+/// CPU time of streamed answers: the whole job, beside a loop that only takes events apart.
+fn stream(folder: &Path) {
+    let words: Vec<String> = (0..WORDS).map(|n| format!("word{:02}", n % 100)).collect();
+    println!("\nstreams of 200 chunks, one core for the client, median of {ROUNDS} rounds in turn");
+    println!("| chunks come | in flight | client | CPU µs/stream | CPU ratio |");
+    println!("|---|---:|---|---:|---:|");
+    for (how, pause, streams, concurrency) in [
+        (
+            "all at once",
+            &["--latency", "0", "--sigma", "0"][..],
+            STREAMS,
+            50,
+        ),
+        ("5 ms apart", &PACED, PACED_STREAMS, 500),
+    ] {
+        let answer = words.join(" ");
+        let sim = Sim::start(&[&["--answers", &answer][..], pause].concat());
+        let input = write_input(folder, streams);
+        let (mut bare, mut engine) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let mut bare_loop = loop_command(sim.port, streams, concurrency, true);
+            bare.push(measure(&mut bare_loop));
+            let mut run = run_command(&sim, &input, folder, concurrency, "input");
+            engine.push(measure(run.arg("--stream")));
+        }
+        let (bare, engine) = (median(bare), median(engine));
+        for (name, run, ratio) in [
+            ("bare SSE loop", bare, 1.0),
+            ("forebay run --stream", engine, engine.cpu_s / bare.cpu_s),
+        ] {
+            let cpu = run.cpu_s * 1e6 / streams as f64;
+            println!("| {how} | {concurrency} | {name} | {cpu:.0} | {ratio:.2} |");
         }
     }
 }
@@ -218,10 +270,11 @@ fn run_command(sim: &Sim, input: &Path, folder: &Path, concurrency: usize, order
     command
 }
 
-fn loop_command(port: u16, requests: usize, connections: usize) -> Command {
+fn loop_command(port: u16, requests: usize, connections: usize, streams: bool) -> Command {
     let own = std::env::current_exe().expect("this program");
     let mut command = on_core(0, own.to_str().expect("a path in UTF-8"));
-    command.env(LOOP, format!("{port},{requests},{connections}"));
+    let streams = u8::from(streams);
+    command.env(LOOP, format!("{port},{requests},{connections},{streams}"));
     command
 }
 
@@ -273,14 +326,14 @@ impl Drop for Sim {
 
 /// The yardstick: one hyper connection per task, the same request again and again, each answer
 /// read whole and not looked at.
-fn bare_loop(port: u16, requests: usize, connections: usize) {
+fn bare_loop(port: u16, requests: usize, connections: usize, streams: bool) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     runtime.expect("a runtime").block_on(async {
         let tasks = (0..connections).map(|n| {
             let share = requests / connections + usize::from(n < requests % connections);
-            tokio::spawn(connection_loop(port, share))
+            tokio::spawn(connection_loop(port, share, streams))
         });
         for task in tasks.collect::<Vec<_>>() {
             task.await.expect("a task");
@@ -288,10 +341,14 @@ fn bare_loop(port: u16, requests: usize, connections: usize) {
     });
 }
 
-async fn connection_loop(port: u16, requests: usize) {
+async fn connection_loop(port: u16, requests: usize, streams: bool) {
     let prompt = "lorem ipsum ".repeat(PROMPT / 12);
+    let more = match streams {
+        true => r#","stream":true,"stream_options":{"include_usage":true}"#,
+        false => "",
+    };
     let body = Bytes::from(format!(
-        r#"{{"model":"gpt-4o-mini","messages":[{{"role":"user","content":"item 123: {prompt}"}}]}}"#
+        r#"{{"model":"gpt-4o-mini","messages":[{{"role":"user","content":"item 123: {prompt}"}}]{more}}}"#
     ));
     let stream = tokio::net::TcpStream::connect(("127.0.0.1", port))
         .await
@@ -312,6 +369,27 @@ async fn connection_loop(port: u16, requests: usize) {
             .expect("a request");
         let answer = sender.send_request(request).await.expect("an answer");
         assert_eq!(answer.status(), 200);
-        answer.into_body().collect().await.expect("a body");
+        if streams {
+            let events = read_events(answer.into_body()).await;
+            assert!(events > 190, "{events} events");
+        } else {
+            answer.into_body().collect().await.expect("a body");
+        }
     }
+}
+
+/// Reads a stream line by line and counts its events; what they say is not looked at.
+async fn read_events(mut body: hyper::body::Incoming) -> usize {
+    let (mut events, mut line) = (0, Vec::new());
+    while let Some(frame) = body.frame().await {
+        let chunk = frame.expect("a frame").into_data().unwrap_or_default();
+        for part in chunk.split_inclusive(|byte| *byte == b'\n') {
+            line.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                events += usize::from(line.starts_with(b"data: "));
+                line.clear();
+            }
+        }
+    }
+    events
 }
