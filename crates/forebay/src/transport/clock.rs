@@ -3,11 +3,14 @@
 //! Owns the time that was slept away and the deadlines that leave it out. Never finds a sleep
 //! itself; the engine, which looks at the time at least once a second, tells of it.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
-use tokio::time::Instant;
 use tokio::time::error::Elapsed;
+use tokio::time::{Instant, Sleep};
 
 /// Time in which the process ran.
 #[derive(Debug, Default)]
@@ -49,8 +52,55 @@ impl ActiveClock {
     }
 }
 
+/// A timer for many deadlines in turn, each later than the one before as a rule.
+///
+/// It is set again only when it has gone off too early, so that a deadline that moves with every
+/// piece of a stream costs next to nothing.
+#[derive(Debug, Default)]
+pub(super) struct Alarm {
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Alarm {
+    /// Waits for a future until a time of the clock, as [`ActiveClock::timeout_at`] does.
+    pub(super) async fn guard<F: Future>(
+        &mut self,
+        clock: &ActiveClock,
+        end: Instant,
+        future: F,
+    ) -> Result<F::Output, Late> {
+        let mut future = std::pin::pin!(future);
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Ok(output));
+            }
+            loop {
+                let end = end + clock.left_out();
+                let sleep = self
+                    .sleep
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
+                if sleep.deadline() > end {
+                    sleep.as_mut().reset(end);
+                }
+                ready!(sleep.as_mut().poll(cx));
+                if Instant::now() >= end {
+                    return Poll::Ready(Err(Late));
+                }
+                sleep.as_mut().reset(end);
+            }
+        })
+        .await
+    }
+}
+
+/// A deadline has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Late;
+
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -65,5 +115,34 @@ mod tests {
         assert!(clock.timeout_at(end, sleep).await.is_err());
         assert_eq!(began.elapsed().as_secs(), 14);
         assert_eq!(clock.now().duration_since(began).as_secs(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_alarm_follows_deadlines_that_move() {
+        let clock = ActiveClock::default();
+        let mut alarm = Alarm::default();
+        let began = Instant::now();
+        let seconds = |n| began + Duration::from_secs(n);
+        for n in 1..=5 {
+            let piece = tokio::time::sleep_until(seconds(n));
+            assert_eq!(alarm.guard(&clock, seconds(n + 3), piece).await, Ok(()));
+        }
+        let nothing = std::future::pending::<()>();
+        assert_eq!(alarm.guard(&clock, seconds(8), nothing).await, Err(Late));
+        assert_eq!(began.elapsed().as_secs(), 8);
+        // An earlier deadline than the one before counts too.
+        let nothing = || std::future::pending::<()>();
+        assert_eq!(alarm.guard(&clock, seconds(20), async {}).await, Ok(()));
+        let later = alarm.guard(&clock, seconds(30), nothing());
+        assert!(later.now_or_never().is_none());
+        assert_eq!(alarm.guard(&clock, seconds(12), nothing()).await, Err(Late));
+        assert_eq!(began.elapsed().as_secs(), 12);
+        let sleep = async {
+            tokio::time::sleep_until(seconds(13)).await;
+            clock.slept(Duration::from_secs(4));
+            std::future::pending::<()>().await;
+        };
+        assert_eq!(alarm.guard(&clock, seconds(15), sleep).await, Err(Late));
+        assert_eq!(began.elapsed().as_secs(), 19);
     }
 }

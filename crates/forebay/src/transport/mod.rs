@@ -35,7 +35,7 @@ use crate::config::Timeouts;
 use crate::endpoint::BaseUrl;
 use crate::error::Error;
 use crate::outcome::{Failure, FailureKind, Phase};
-use clock::ActiveClock;
+use clock::{ActiveClock, Alarm};
 use connect::Unconnected;
 use connection::{Connection, Ended};
 use network::{System, Way};
@@ -293,6 +293,7 @@ impl Transport {
             first_chunk_end: end,
             read: 0,
             place: None,
+            alarm: Alarm::default(),
         })
     }
 

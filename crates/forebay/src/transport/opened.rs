@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
+use super::clock::Alarm;
 use super::connection::{Collected, Connection, MAX_BODY};
 use super::room::is_large;
 use super::{Answer, Transport, encoding, timed_out};
@@ -38,6 +39,7 @@ pub struct Opened<'t> {
     pub(super) first_chunk_end: Instant,
     pub(super) read: usize,
     pub(super) place: Option<SemaphorePermit<'t>>,
+    pub(super) alarm: Alarm,
 }
 
 impl<'t> Opened<'t> {
@@ -81,9 +83,9 @@ impl<'t> Opened<'t> {
         limit: Duration,
     ) -> Result<Option<Bytes>, Failure> {
         let clock = &self.transport.clock;
-        let reading = self.connection.read(&mut self.incoming);
         let end = self.deadline.min(end);
-        let failure = match clock.timeout_at(end, reading).await {
+        let reading = self.connection.read(&mut self.incoming);
+        let failure = match self.alarm.guard(clock, end, reading).await {
             Ok(Ok(Some(chunk))) => {
                 self.read += chunk.len();
                 if self.read <= MAX_BODY {
