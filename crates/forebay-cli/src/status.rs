@@ -342,7 +342,7 @@ mod tests {
     use super::*;
     use std::io::Write as _;
 
-    use forebay::journal::{Bill, Done, Durability, Journal, Key, OpenOptionsForRun};
+    use forebay::journal::{Attempt, Bill, Done, Durability, Journal, Key, OpenOptionsForRun};
     use forebay::outcome::{FailureKind, Usage};
 
     fn journal(path: PathBuf) -> Journal {
@@ -372,8 +372,18 @@ mod tests {
                 cost: Usd::from_dollars(0.02),
                 ..Bill::default()
             },
+            asked: None,
             was: None,
             body: b"{}",
+        }
+    }
+
+    fn first(index: u64) -> Attempt {
+        Attempt {
+            key: Key(index.into()),
+            index,
+            n: 1,
+            body: None,
         }
     }
 
@@ -381,10 +391,10 @@ mod tests {
         journal.begin(&Vec::new());
         journal.items(5);
         for (index, failure) in [(0, None), (1, Some(FailureKind::BadRequest))] {
-            journal.sent(Key(index), index as u64, 1, None);
+            journal.sent(&first(index as u64), None);
             journal.done(&done(index as u64, failure)).unwrap();
         }
-        journal.sent(Key(2), 2, 1, None);
+        journal.sent(&first(2), None);
         journal.flush().unwrap();
     }
 

@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::money::Usd;
+#[cfg(feature = "schema")]
+use crate::schema::SchemaCheck;
 
 /// Rates that the user allows an endpoint; `None` leaves a rate unlimited.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -84,6 +86,33 @@ impl Default for RetrySettings {
     }
 }
 
+/// What becomes of answers that the cap on output tokens cut.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnLength {
+    /// They are answers; their finish reason says that they were cut.
+    #[default]
+    Ok,
+    /// They are failures of the kind `length`.
+    Error,
+    /// They are asked for again with twice the room, up to what the model can write and three
+    /// times at the most, and are failures after that.
+    Retry,
+}
+
+impl OnLength {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [OnLength; 3] = [OnLength::Ok, OnLength::Error, OnLength::Retry];
+
+    /// The name in flags and configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            OnLength::Ok => "ok",
+            OnLength::Error => "error",
+            OnLength::Retry => "retry",
+        }
+    }
+}
+
 /// Everything the engine needs to know besides endpoint, items and outputs.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
@@ -107,6 +136,11 @@ pub struct EngineSettings {
     pub raw: bool,
     /// The most output tokens of an answer, as the requests say.
     pub max_tokens: Option<u32>,
+    /// What becomes of cut answers. With a schema, one that does not fit is a failure in any case.
+    pub on_length: OnLength,
+    /// What answers have to fit, and how often one that does not is asked for again.
+    #[cfg(feature = "schema")]
+    pub schema: Option<SchemaCheck>,
 }
 
 impl Default for EngineSettings {
@@ -122,6 +156,9 @@ impl Default for EngineSettings {
             seed: 0,
             raw: false,
             max_tokens: None,
+            on_length: OnLength::default(),
+            #[cfg(feature = "schema")]
+            schema: None,
         }
     }
 }

@@ -314,6 +314,28 @@ impl FailureKind {
         }
     }
 
+    /// Whether a whole answer came and was found wanting: it is billed like any other.
+    pub fn is_answer(self) -> bool {
+        match self {
+            FailureKind::Length | FailureKind::SchemaMismatch => true,
+            FailureKind::RateLimited
+            | FailureKind::QuotaExhausted
+            | FailureKind::Overloaded
+            | FailureKind::ServerError
+            | FailureKind::Connect
+            | FailureKind::Timeout { .. }
+            | FailureKind::Truncated
+            | FailureKind::Malformed
+            | FailureKind::BadRequest
+            | FailureKind::ContextLength
+            | FailureKind::ContentFiltered
+            | FailureKind::Auth
+            | FailureKind::NotFound
+            | FailureKind::InvalidItem
+            | FailureKind::Cancelled => false,
+        }
+    }
+
     /// The stable name of the kind, as rows, journal and summary show it.
     pub fn label(self) -> &'static str {
         match self {

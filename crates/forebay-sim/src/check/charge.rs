@@ -33,6 +33,14 @@ pub(super) struct Stretch {
 impl Stretch {
     /// Notes an attempt that is tried again or left pending.
     pub(super) fn failed(&mut self, kind: &str, billed: bool) -> Charge {
+        if is_wanting(kind) {
+            // The endpoint did its work, and what follows has bounds of its own.
+            self.note(false);
+            return Charge {
+                counts: false,
+                spends: false,
+            };
+        }
         let endpoint = speaks_of_the_endpoint(kind);
         if endpoint {
             self.note(true);
@@ -50,7 +58,7 @@ impl Stretch {
     /// Notes an attempt that ended its item; tells whether it counts.
     pub(super) fn ended(&mut self, ok: bool, kind: &str) -> bool {
         let endpoint = !ok && speaks_of_the_endpoint(kind);
-        if ok || endpoint {
+        if ok || endpoint || is_wanting(kind) {
             self.note(endpoint);
         }
         !(endpoint && self.down || matches!(kind, "rate_limited" | "auth"))
@@ -69,6 +77,11 @@ impl Stretch {
             self.down = false;
         }
     }
+}
+
+/// Whether a failure of this kind is a whole answer that would not do.
+pub(super) fn is_wanting(kind: &str) -> bool {
+    matches!(kind, "schema_mismatch" | "length")
 }
 
 /// Whether a failure of this kind says something about the endpoint rather than the request.
@@ -96,6 +109,8 @@ mod tests {
         assert_eq!(counts(stretch.failed("auth", false)), (false, true));
         assert_eq!(counts(stretch.failed("truncated", false)), (false, false));
         assert_eq!(counts(stretch.failed("truncated", true)), (true, true));
+        let wanting = stretch.failed("schema_mismatch", false);
+        assert_eq!(counts(wanting), (false, false));
         for _ in 0..20 {
             stretch.failed("server_error", false);
         }

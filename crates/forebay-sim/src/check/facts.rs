@@ -57,9 +57,12 @@ pub(super) struct KeyFacts {
     pub(super) ok_sent: u32,
     /// Items with an ok row that shares another's answer, of those sessions.
     pub(super) ok_shared: u32,
-    /// Output tokens of the ok rows.
+    /// Answers that would not do, of those sessions: they were asked for again or failed their
+    /// items.
+    pub(super) wanting: u32,
+    /// Output tokens of the ok rows and of the answers that would not do.
     pub(super) row_tokens: u64,
-    /// Whether an ok row does not tell its tokens.
+    /// Whether one of them does not tell its tokens.
     pub(super) tokens_missing: bool,
     /// The session that the numbers above were last counted in.
     pub(super) counted_in: u32,
@@ -85,6 +88,51 @@ pub(super) struct KeyFacts {
     pub(super) retried: u32,
     /// Rows in the results.
     pub(super) rows: u32,
+}
+
+impl KeyFacts {
+    /// Adds the output tokens of an answer.
+    pub(super) fn tokens(&mut self, usage: Option<[u64; 4]>) {
+        match usage {
+            Some([_, output, _, _]) => self.row_tokens += output,
+            None => self.tokens_missing = true,
+        }
+    }
+}
+
+/// What the attempts of an item before its last were billed for, in one session.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Earlier {
+    /// Tokens: input, output, cached input, reasoning.
+    pub(super) usage: Option<[u64; 4]>,
+    /// Pico-dollars.
+    pub(super) cost: i64,
+    /// Whether the cost of one of them is not known.
+    pub(super) unknown: bool,
+    /// Whether one of them was an answer that would not do.
+    pub(super) wanting: bool,
+}
+
+impl Earlier {
+    /// Adds an attempt.
+    pub(super) fn add(&mut self, usage: Option<[u64; 4]>, cost: Option<i64>, wanting: bool) {
+        self.usage = self.usage_with(usage);
+        self.cost = self.cost.saturating_add(cost.unwrap_or_default());
+        self.unknown |= cost.is_none();
+        self.wanting |= wanting;
+    }
+
+    /// These tokens and those of the last attempt.
+    pub(super) fn usage_with(&self, last: Option<[u64; 4]>) -> Option<[u64; 4]> {
+        let (Some(sum), Some(last)) = (self.usage, last) else {
+            return self.usage.or(last);
+        };
+        let mut sum = sum;
+        for (sum, last) in sum.iter_mut().zip(last) {
+            *sum = sum.saturating_add(last);
+        }
+        Some(sum)
+    }
 }
 
 /// What the journal said last about an item's place in the input.
@@ -123,6 +171,8 @@ pub(super) struct Facts {
     pub(super) keys: Table<u128, KeyFacts>,
     /// By index.
     pub(super) items: Table<u64, ItemFacts>,
+    /// By index: items of this session that were tried again after an attempt that was billed.
+    pub(super) earlier: Table<u64, Earlier>,
     /// By the hash of the row's content.
     pub(super) done: Table<u64, DoneFacts>,
 }

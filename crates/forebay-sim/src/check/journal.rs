@@ -16,6 +16,7 @@ pub(super) struct Record<'a> {
     pub(super) t: &'a str,
     pub(super) v: Option<u32>,
     pub(super) k: Option<&'a str>,
+    pub(super) b: Option<&'a str>,
     pub(super) i: Option<u64>,
     pub(super) n: Option<u32>,
     #[serde(borrow)]

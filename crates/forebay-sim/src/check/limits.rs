@@ -169,8 +169,9 @@ impl Case<'_> {
             let Some(took) = session.took_s else {
                 continue;
             };
+            let successes = (session.ok + session.wanting) as f64;
             let allowed =
-                FIRST_RETRIES + took * RETRIES_PER_SECOND + session.ok as f64 * RETRIES_PER_SUCCESS;
+                FIRST_RETRIES + took * RETRIES_PER_SECOND + successes * RETRIES_PER_SUCCESS;
             // Not every failure was tried again, so this is the least that was spent.
             let made = session.retries.saturating_sub(session.free);
             if made as f64 > allowed.ceil() {

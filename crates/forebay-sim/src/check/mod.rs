@@ -31,6 +31,7 @@
 //! Memory grows with the number of different requests, not with their size: see
 //! `docs/reference/check.md`.
 
+mod agree;
 mod bounds;
 mod charge;
 mod facts;

@@ -6,9 +6,10 @@ use std::io;
 
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::agree::agree;
 use super::bounds::{Bounds, Sessions};
-use super::charge::Stretch;
-use super::facts::{DoneFacts, Facts, ItemFacts, KeyFacts, key_of};
+use super::charge::{Stretch, is_wanting};
+use super::facts::{DoneFacts, Earlier, Facts, ItemFacts, KeyFacts, key_of};
 use super::journal::{FinishedData, Record, SessionData, parse};
 use super::read::{LineAt, Source, at, each_line, not_a};
 use super::report::{Invariant, Report};
@@ -27,6 +28,8 @@ pub(super) struct Session {
     pub(super) took_s: Option<f64>,
     /// Ok rows that were recorded in it.
     pub(super) ok: u64,
+    /// Answers that would not do, which are successes of the endpoint.
+    pub(super) wanting: u64,
     /// Attempts after an item's first one.
     pub(super) retries: u64,
     /// Failed attempts whose retry is free.
@@ -206,6 +209,7 @@ impl Reader<'_> {
         self.total.items = None;
         self.total.stretch = Stretch::default();
         self.total.done = 0;
+        self.facts.earlier.clear();
         if self.bounds.sessions == Sessions::Last {
             self.facts.done.clear();
             self.total.sent = 0;
@@ -213,9 +217,20 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The facts of a record's key, with counts of other sessions set back where they must be.
+    /// The facts of a record's key: that of its item's own request.
     fn key(&mut self, record: &Record<'_>, line: u32) -> Option<(u128, &mut KeyFacts)> {
-        let key = key_of(record.k?)? ^ self.total.endpoint.unwrap_or_default();
+        self.facts_of(record.k?, line)
+    }
+
+    /// The facts of what was really sent, which may be another request.
+    fn asked(&mut self, record: &Record<'_>, line: u32) -> Option<&mut KeyFacts> {
+        let (_, facts) = self.facts_of(record.b.or(record.k)?, line)?;
+        Some(facts)
+    }
+
+    /// The facts of a key, with counts of other sessions set back where they must be.
+    fn facts_of(&mut self, digits: &str, line: u32) -> Option<(u128, &mut KeyFacts)> {
+        let key = key_of(digits)? ^ self.total.endpoint.unwrap_or_default();
         let session = self.total.last();
         let facts = self.facts.keys.entry(key).or_default();
         if self.bounds.sessions == Sessions::Last && facts.counted_in != session {
@@ -245,10 +260,18 @@ impl Reader<'_> {
             .items
             .get(&index)
             .is_none_or(|item| item.session != session);
+        let place = at(&self.total.name, line);
+        let wanting = |earlier: &Earlier| earlier.wanting;
+        if record.b.is_some() && !self.facts.earlier.get(&index).is_some_and(wanting) {
+            let what = format!("item {index} asks something else, no answer of it was wanting");
+            report.violated(Invariant::Attempts, &place, what);
+        }
+        if let Some(asked) = self.asked(record, line) {
+            asked.sent += 1;
+        }
         let Some((key, facts)) = self.key(record, line) else {
             return;
         };
-        facts.sent += 1;
         if facts.session != session {
             (facts.session, facts.items, facts.charged) = (session, 0, 0);
             (facts.needed, facts.retried) = (facts.live, 0);
@@ -264,7 +287,6 @@ impl Reader<'_> {
         if fresh {
             (item.session, item.n) = (session, 0);
         }
-        let place = at(&self.total.name, line);
         if item.done_in == session {
             let what = format!("item {index} is sent again, its row is recorded in this session");
             report.violated(Invariant::SentOnce, &place, what);
@@ -294,9 +316,28 @@ impl Reader<'_> {
         let charge = self.total.stretch.failed(kind, record.billed);
         if let Some(session) = self.total.sessions.last_mut() {
             session.free += u64::from(!charge.spends);
+            session.wanting += u64::from(is_wanting(kind));
+        }
+        self.found_wanting(record, line, kind);
+        if let Some(index) = record.i
+            && (record.u.is_some() || is_wanting(kind))
+        {
+            let earlier = self.facts.earlier.entry(index).or_default();
+            earlier.add(record.u, record.c, is_wanting(kind));
         }
         if let Some((_, facts)) = self.key(record, line) {
             facts.charged += u32::from(charge.counts);
+        }
+    }
+
+    /// Notes an answer that would not do: it was sent whole, like that of an ok row.
+    fn found_wanting(&mut self, record: &Record<'_>, line: u32, kind: &str) {
+        if !is_wanting(kind) {
+            return;
+        }
+        if let Some(facts) = self.asked(record, line) {
+            facts.wanting += 1;
+            facts.tokens(record.u);
         }
     }
 
@@ -307,26 +348,35 @@ impl Reader<'_> {
             let what = "a row's record lacks its item, its outcome or its row";
             return report.violated(Invariant::OneRow, &place, what.into());
         };
-        agree(record, &row, &place, report);
+        let earlier = match record.copy {
+            true => None,
+            false => self.facts.earlier.get(&index).copied(),
+        };
+        agree(record, &row, earlier, &place, report);
         self.total.done += 1;
         let kind = record.kind.unwrap_or_default();
         let sent = row.attempts.unwrap_or_default() > 0;
         let counts = sent && !record.copy && self.total.stretch.ended(ok, kind);
         self.live(record, ok);
+        if sent && !ok && !record.copy {
+            self.found_wanting(record, line, kind);
+        }
+        if ok
+            && !record.copy
+            && let Some(facts) = self.asked(record, line)
+        {
+            match sent {
+                true => {
+                    facts.ok_sent += 1;
+                    facts.tokens(record.u);
+                }
+                false => facts.ok_shared += 1,
+            }
+        }
         let Some((key, facts)) = self.key(record, line) else {
             return;
         };
         facts.charged += u32::from(counts);
-        if ok && !record.copy {
-            match sent {
-                true => facts.ok_sent += 1,
-                false => facts.ok_shared += 1,
-            }
-            match record.u {
-                Some([_, output, _, _]) => facts.row_tokens += output,
-                None => facts.tokens_missing |= sent,
-            }
-        }
         if record.was.is_some() {
             facts.needed = facts.needed.saturating_sub(1);
             facts.failed = facts.failed.saturating_sub(1);
@@ -419,40 +469,5 @@ impl Reader<'_> {
                 id,
                 line,
             });
-    }
-}
-
-/// A record and the row in it must say the same.
-fn agree(record: &Record<'_>, row: &Row<'_>, place: &str, report: &mut Report) {
-    let mut differ = |what: String| report.violated(Invariant::OneRow, place, what);
-    if record.ok != Some(row.ok) {
-        differ(format!(
-            "the record says ok={:?}, its row {}",
-            record.ok, row.ok
-        ));
-    }
-    if record.kind != row.kind {
-        differ(format!(
-            "the record says {:?}, its row {:?}",
-            record.kind, row.kind
-        ));
-    }
-    if row.ok && !row.answered && !record.copy {
-        differ("an ok row without an answer".into());
-    }
-    let (Some(_), false) = (record.u, record.copy) else {
-        return;
-    };
-    if record.u != row.usage {
-        differ(format!(
-            "the record says tokens {:?}, its row {:?}",
-            record.u, row.usage
-        ));
-    }
-    if record.c != row.cost {
-        differ(format!(
-            "the record says {:?} pico-dollars, its row {:?}",
-            record.c, row.cost
-        ));
     }
 }

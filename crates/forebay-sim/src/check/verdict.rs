@@ -85,6 +85,7 @@ impl Case<'_> {
             let mut facts = *facts;
             if only_last && facts.counted_in != last {
                 (facts.sent, facts.ok_sent, facts.ok_shared) = (0, 0, 0);
+                facts.wanting = 0;
             }
             (*key, facts)
         })
@@ -144,10 +145,16 @@ impl Case<'_> {
         for (key, facts) in self.keys() {
             let answers = facts.answers + facts.unknown;
             let place = at(&journal.name, facts.journal_line);
-            if facts.ok_sent > answers || (facts.ok_shared > 0 && answers == 0) {
+            let claimed = facts.ok_sent + facts.wanting;
+            if claimed > answers || (facts.ok_shared > 0 && answers == 0) {
                 let rows = facts.ok_sent + facts.ok_shared;
-                let what =
-                    format!("{rows} ok rows of request {key:032x}, {answers} answers fully sent");
+                let wanting = match facts.wanting {
+                    0 => String::new(),
+                    n => format!(" and {n} answers that would not do"),
+                };
+                let what = format!(
+                    "{rows} ok rows{wanting} of request {key:032x}, {answers} answers fully sent"
+                );
                 report.violated(invariant, &place, what);
             } else if tokens_differ(&facts) {
                 let (rows, told) = (facts.row_tokens, facts.answered_tokens);
@@ -278,10 +285,11 @@ impl Case<'_> {
 /// Whether rows tell other output tokens than were sent; answers that nobody recorded may be
 /// among the latter.
 fn tokens_differ(facts: &KeyFacts) -> bool {
-    if facts.tokens_untold || facts.tokens_missing || facts.unknown > 0 || facts.ok_sent == 0 {
+    let claimed = facts.ok_sent + facts.wanting;
+    if facts.tokens_untold || facts.tokens_missing || facts.unknown > 0 || claimed == 0 {
         return false;
     }
-    match facts.ok_sent == facts.answers {
+    match claimed == facts.answers {
         true => facts.row_tokens != facts.answered_tokens,
         false => facts.row_tokens > facts.answered_tokens,
     }

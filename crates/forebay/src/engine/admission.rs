@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::attempt::Start;
 use super::dispatcher::Dispatcher;
-use super::flight::Flight;
+use super::flight::{Flight, Work};
 use crate::limit::{LimitedBy, Need, Refusal};
 use crate::money::Usd;
 use crate::outcome::{Failure, FailureKind};
@@ -73,7 +71,7 @@ impl Dispatcher<'_> {
         let attempt = work.tries.attempts + 1;
         self.output
             .journal
-            .sent(work.key, work.index, attempt, work.worst_cost);
+            .sent(&work.attempt(attempt), work.worst_cost);
         self.summary.attempts += 1;
         let request = work.request.clone();
         let place = self.flights.put(flight);
@@ -101,12 +99,13 @@ impl Dispatcher<'_> {
     ///
     /// A token has at least one byte, so the body's length bounds the input; the output is
     /// bounded by the cap on tokens, or by what the model can write at all.
-    pub(super) fn worst_cost(&self, body: &Bytes) -> Option<Usd> {
+    pub(super) fn worst_cost(&self, work: &Work) -> Option<Usd> {
         self.settings.max_cost?;
         let model = self.model?;
-        let input = body.len() as u64 + OVERHEAD_TOKENS;
-        let output = match self.settings.max_tokens {
-            Some(tokens) => u64::from(tokens),
+        let input = work.request.body.len() as u64 + OVERHEAD_TOKENS;
+        let asked = self.settings.max_tokens.map(u64::from);
+        let output = match work.cap.or(asked) {
+            Some(tokens) => tokens,
             None => model.max_output_tokens?,
         };
         Some(model.price.worst_case(input, output))

@@ -14,6 +14,7 @@ use super::flight::{Flight, Flights, Place, Work};
 use super::output::Output;
 use super::stats::{Snapshot, Stats};
 use crate::config::EngineSettings;
+use crate::endpoint::Endpoint;
 use crate::event::{Event, InFlight, StopReason, Summary};
 use crate::journal::{KeptItem, Key};
 use crate::limit::{Estimator, LimitedBy, Limiter, Refusal};
@@ -24,6 +25,7 @@ use crate::retry::{self, Budget, Decision, EarlyStop, Verdict};
 
 /// The engine's state.
 pub(super) struct Dispatcher<'a> {
+    pub(super) endpoint: &'a Endpoint,
     pub(super) settings: &'a EngineSettings,
     pub(super) model: Option<&'a ModelInfo>,
     pub(super) output: Output<'a>,
@@ -55,7 +57,7 @@ pub(super) struct Dispatcher<'a> {
 
 impl<'a> Dispatcher<'a> {
     pub(super) fn new(
-        settings: &'a EngineSettings,
+        (endpoint, settings): (&'a Endpoint, &'a EngineSettings),
         model: Option<&'a ModelInfo>,
         output: Output<'a>,
         observer: &'a mut (dyn FnMut(&Event<'_>) + Send),
@@ -67,6 +69,7 @@ impl<'a> Dispatcher<'a> {
         limiter.add_earlier_cost(earlier.cost + earlier.at_risk);
         limiter.add_earlier_requests(history.requests_of_a_day);
         Dispatcher {
+            endpoint,
             settings,
             model,
             output,
@@ -145,7 +148,7 @@ impl<'a> Dispatcher<'a> {
                         return self.stop(StopReason::Io { message }, None);
                     }
                 };
-                work.worst_cost = self.worst_cost(&work.request.body);
+                work.worst_cost = self.worst_cost(&work);
                 if self.settings.dedup {
                     if let Some(others) = self.shared.get_mut(&work.key) {
                         self.sharing += 1;
@@ -204,7 +207,7 @@ impl<'a> Dispatcher<'a> {
                 self.note_health(now);
                 self.release_set_aside();
                 work.tries.attempts += 1;
-                self.finish(work, Ok(reply), end.trace);
+                self.answered(now, work, (reply, end.trace));
             }
             Err(failure) => {
                 *self.failed_attempts.entry(failure.kind).or_default() += 1;
@@ -253,7 +256,7 @@ impl<'a> Dispatcher<'a> {
                 if self.drain.is_stopping() {
                     return self.leave_pending(work, &failure);
                 }
-                self.record_retry(&work, &failure, billed);
+                self.record_retry(&mut work, &failure, billed);
                 (self.observer)(&Event::AttemptFailedWillRetry {
                     id: &work.id(),
                     failure: &failure,

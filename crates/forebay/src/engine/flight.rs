@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::feed::Prepared;
+use super::verdict::Asked;
 use crate::item::item_id;
-use crate::journal::Key;
-use crate::limit::Permit;
+use crate::journal::{Attempt, Key};
+use crate::limit::{Permit, input_tokens_of};
 use crate::money::Usd;
-use crate::outcome::Failure;
+use crate::outcome::{Failure, Usage};
 use crate::provider::Encoded;
 use crate::retry::Tries;
 
@@ -19,7 +20,16 @@ pub(super) struct Work {
     pub(super) fields: String,
     pub(super) fields_hash: u32,
     pub(super) key: Key,
+    /// What is sent next: the item's own request, or what is asked after an answer that would
+    /// not do.
     pub(super) request: Encoded,
+    /// The key that the request would have as an item's own, when it is not.
+    pub(super) body_key: Option<Key>,
+    /// The cap on output tokens, when it was raised.
+    pub(super) cap: Option<u64>,
+    pub(super) asked: Asked,
+    /// What the attempts before are on the bill for.
+    pub(super) spent: Spent,
     /// Input tokens by rule of thumb.
     pub(super) guess: f64,
     pub(super) worst_cost: Option<Usd>,
@@ -45,6 +55,10 @@ impl Work {
             fields_hash: prepared.fields_hash,
             key: prepared.key,
             request,
+            body_key: None,
+            cap: None,
+            asked: Asked::default(),
+            spent: Spent::default(),
             guess: prepared.guess,
             worst_cost: None,
             tries: Tries::default(),
@@ -58,8 +72,65 @@ impl Work {
         }
     }
 
+    /// Asks something else from now on, for the same row.
+    pub(super) fn go_on(&mut self, endpoint: &str, request: Encoded) {
+        self.body_key = Some(Key::of(endpoint, &request.body));
+        self.guess = input_tokens_of(&request.body);
+        self.request = request;
+        self.spends = false;
+    }
+
+    /// An attempt of the item, as the journal names it.
+    pub(super) fn attempt(&self, n: u32) -> Attempt {
+        Attempt {
+            key: self.key,
+            index: self.index,
+            n,
+            body: self.body_key,
+        }
+    }
+
     pub(super) fn id(&self) -> String {
         item_id(self.custom_id.as_deref(), self.index)
+    }
+}
+
+/// Tokens and cost of an item's attempts before its last.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Spent {
+    usage: Option<Usage>,
+    cost: Usd,
+    /// Whether the cost of one of them is not known.
+    unknown: bool,
+}
+
+impl Spent {
+    /// Adds an attempt that was billed.
+    pub(super) fn add(&mut self, usage: Option<&Usage>, cost: Option<Usd>) {
+        if let Some(usage) = usage {
+            self.usage.get_or_insert_default().add(usage);
+        }
+        match cost {
+            Some(cost) => self.cost += cost,
+            None => self.unknown = true,
+        }
+    }
+
+    /// The tokens of all attempts, the last one's included.
+    pub(super) fn usage_with(&self, last: Option<Usage>) -> Option<Usage> {
+        let Some(mut sum) = self.usage else {
+            return last;
+        };
+        if let Some(last) = &last {
+            sum.add(last);
+        }
+        Some(sum)
+    }
+
+    /// The cost of all attempts, the last one's included, when it is known.
+    pub(super) fn cost_with(&self, last: Option<Usd>) -> Option<Usd> {
+        let last = last?;
+        (!self.unknown).then_some(self.cost + last)
     }
 }
 

@@ -25,6 +25,7 @@ mod flight;
 mod output;
 mod record;
 mod stats;
+mod verdict;
 
 use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
@@ -125,7 +126,7 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
     } = run;
     let mut calls = Calls::new(transport, endpoint);
     let output = Output::new(journal, sink);
-    let mut dispatcher = Dispatcher::new(settings, model, output, observer, stats);
+    let mut dispatcher = Dispatcher::new((endpoint, settings), model, output, observer, stats);
     let mut attempts = FuturesUnordered::new();
     let mut timer = Timer::new(&clock);
     let mut ends = Vec::new();

@@ -52,18 +52,25 @@ impl Dispatcher<'_> {
     }
 
     /// Writes an item's row. An item for which no attempt was made costs nothing.
-    fn record(&mut self, work: Work, outcome: Outcome, trace: Trace) {
-        let usage = match &outcome {
-            Ok(reply) => reply.usage,
-            Err(failure) => failure.usage.as_deref().copied(),
-        };
+    ///
+    /// The row tells what all of its attempts were billed for; the record of its end tells the
+    /// last one's bill, as the others have records of their own.
+    fn record(&mut self, work: Work, mut outcome: Outcome, trace: Trace) {
+        let last = usage_of(&outcome);
         let sent = work.tries.attempts > 0;
         let maybe = sent && matches!(&outcome, Err(failure) if failure.may_have_been_billed());
-        let cost = if !sent || (outcome.is_err() && usage.is_none() && !maybe) {
+        let is_free = matches!(&outcome, Err(failure) if !failure.kind.is_answer());
+        let last_cost = if !sent || (is_free && last.is_none() && !maybe) {
             Some(Usd::ZERO)
         } else {
-            self.cost_of(usage.as_ref())
+            self.cost_of(last.as_ref())
         };
+        let usage = work.spent.usage_with(last);
+        let cost = work.spent.cost_with(last_cost);
+        match &mut outcome {
+            Ok(reply) => reply.usage = usage,
+            Err(failure) => failure.usage = usage.map(Box::new),
+        }
         let raw = (self.settings.raw && !trace.raw.is_empty()).then_some(&*trace.raw);
         let duration = trace.duration;
         let failure = outcome.as_ref().err();
@@ -83,11 +90,12 @@ impl Dispatcher<'_> {
             key: work.key,
             index: work.index,
             custom_id: work.custom_id.as_deref(),
+            asked: work.body_key,
             fields: work.fields_hash,
             failure: failure.map(|failure| failure.kind),
             bill: Bill {
-                usage,
-                cost,
+                usage: last,
+                cost: last_cost,
                 maybe,
                 worst: work.worst_cost,
             },
@@ -95,7 +103,7 @@ impl Dispatcher<'_> {
             body: &self.body,
         });
         self.output.row(&work, outcome.is_ok(), &self.body);
-        self.count(&outcome, usage.as_ref(), cost);
+        self.count(&outcome, last.as_ref(), last_cost);
         (self.observer)(&Event::RowFinished(&Finished {
             id: &work.id(),
             failure,
@@ -134,11 +142,12 @@ impl Dispatcher<'_> {
     }
 
     /// Records an attempt that is not the item's last; what it was billed for counts.
-    pub(super) fn record_retry(&mut self, work: &Work, failure: &Failure, maybe: bool) {
+    pub(super) fn record_retry(&mut self, work: &mut Work, failure: &Failure, maybe: bool) {
         let usage = failure.usage.as_deref().copied();
         let cost = self.cost_of(usage.as_ref());
-        if usage.is_some() {
+        if usage.is_some() || failure.kind.is_answer() {
             self.add_bill(usage.as_ref(), cost);
+            work.spent.add(usage.as_ref(), cost);
         }
         let bill = Bill {
             usage,
@@ -149,14 +158,14 @@ impl Dispatcher<'_> {
         let attempts = work.tries.attempts;
         self.output
             .journal
-            .retry(work.key, attempts, failure.kind, &bill);
+            .retry(&work.attempt(attempts), failure.kind, &bill);
     }
 
     /// Leaves an item without outcome for a later session.
-    pub(super) fn leave_pending(&mut self, work: Box<Work>, failure: &Failure) {
+    pub(super) fn leave_pending(&mut self, mut work: Box<Work>, failure: &Failure) {
         self.summary.pending += 1;
         if work.tries.attempts > 0 || failure.kind == FailureKind::Cancelled {
-            self.record_retry(&work, failure, failure.may_have_been_billed());
+            self.record_retry(&mut work, failure, failure.may_have_been_billed());
         }
         self.forget_followers(&work);
     }
@@ -165,5 +174,12 @@ impl Dispatcher<'_> {
     pub(super) fn forget_followers(&mut self, work: &Work) {
         let followers = self.take_followers(work);
         self.summary.pending += followers.len() as u64;
+    }
+}
+
+fn usage_of(outcome: &Outcome) -> Option<Usage> {
+    match outcome {
+        Ok(reply) => reply.usage,
+        Err(failure) => failure.usage.as_deref().copied(),
     }
 }

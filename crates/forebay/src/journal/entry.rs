@@ -4,6 +4,28 @@ use super::record::{Key, Line};
 use crate::money::Usd;
 use crate::outcome::{FailureKind, Usage};
 
+/// An attempt of an item.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt {
+    /// The key of the item's row.
+    pub key: Key,
+    /// The item's index.
+    pub index: u64,
+    /// Which attempt of the item, from 1.
+    pub n: u32,
+    /// The key of what is really sent, when it is not the item's own request.
+    pub body: Option<Key>,
+}
+
+impl Attempt {
+    pub(super) fn write<'a>(&self, line: Line<'a>) -> Line<'a> {
+        line.key(self.key)
+            .asked(self.body)
+            .plain("i", self.index)
+            .plain("n", self.n)
+    }
+}
+
 /// A finished row, to be recorded.
 #[derive(Debug)]
 pub struct Done<'a> {
@@ -13,6 +35,8 @@ pub struct Done<'a> {
     pub index: u64,
     /// The item's own key.
     pub custom_id: Option<&'a str>,
+    /// The key of what was asked last, when it is not the item's own request.
+    pub asked: Option<Key>,
     /// Hash of the input fields.
     pub fields: u32,
     /// The failure's kind, if the item failed.

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub use entry::{Bill, Done, KeptItem};
+pub use entry::{Attempt, Bill, Done, KeptItem};
 pub use key_table::{Entry, INDEXES, KeyTable};
 pub use offsets::Offsets;
 pub use open::OpenOptionsForRun;
@@ -206,12 +206,8 @@ impl Journal {
 
     /// Records that an attempt is about to be made, and the most that it can cost when the run
     /// has a cap.
-    pub fn sent(&mut self, key: Key, index: u64, attempt: u32, worst: Option<Usd>) {
-        let mut line = self
-            .line("sent")
-            .key(key)
-            .plain("i", index)
-            .plain("n", attempt);
+    pub fn sent(&mut self, attempt: &Attempt, worst: Option<Usd>) {
+        let mut line = attempt.write(self.line("sent"));
         if let Some(worst) = worst {
             line = line.plain("w", worst.picos());
         }
@@ -219,12 +215,8 @@ impl Journal {
     }
 
     /// Records that an attempt failed and another one follows or the item stays pending.
-    pub fn retry(&mut self, key: Key, attempt: u32, kind: FailureKind, bill: &Bill) {
-        let line = self
-            .line("retry")
-            .key(key)
-            .plain("n", attempt)
-            .text("kind", kind.label());
+    pub fn retry(&mut self, attempt: &Attempt, kind: FailureKind, bill: &Bill) {
+        let line = attempt.write(self.line("retry")).text("kind", kind.label());
         bill.write(line).end();
     }
 
@@ -240,6 +232,7 @@ impl Journal {
         let mut line = self
             .line("done")
             .key(done.key)
+            .asked(done.asked)
             .plain("i", done.index)
             .plain("ok", done.failure.is_none())
             .plain("f", done.fields);

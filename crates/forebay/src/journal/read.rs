@@ -192,7 +192,8 @@ impl History {
                 if let Some(key) = record.key() {
                     let open = self.open.entry(key).or_default();
                     open.0 += 1;
-                    open.1 = worst_of(record);
+                    // What is asked after an answer that would not do may cost more.
+                    open.1 = open.1.max(worst_of(record));
                 }
             }
             "retry" | "done" => {

@@ -61,6 +61,9 @@ pub struct Record<'a> {
     pub t: &'a str,
     /// The row's key in hexadecimal digits.
     pub k: Option<&'a str>,
+    /// The key that what was really sent would have as an item's own request; absent when it
+    /// is the item's.
+    pub b: Option<&'a str>,
     /// The item's index in its session.
     pub i: Option<u64>,
     /// Which attempt of the item, from 1.
@@ -156,6 +159,15 @@ impl<'a> Line<'a> {
     #[must_use]
     pub fn key(self, key: Key) -> Line<'a> {
         let _ = write!(self.out, ",\"k\":\"{:032x}\"", key.0);
+        self
+    }
+
+    /// Adds the key of what was really asked, unless it is the item's own request.
+    #[must_use]
+    pub fn asked(self, body: Option<Key>) -> Line<'a> {
+        if let Some(body) = body {
+            let _ = write!(self.out, ",\"b\":\"{:032x}\"", body.0);
+        }
         self
     }
 

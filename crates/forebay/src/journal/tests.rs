@@ -43,6 +43,7 @@ fn done(journal: &mut Journal, n: u64, failure: Option<FailureKind>) {
                 cost: Some(Usd::from_picos(5)),
                 ..Bill::default()
             },
+            asked: None,
             was: None,
             body: format!(r#"{{"text":"t{n}","output":"o{n}"}}"#).as_bytes(),
         })
@@ -55,6 +56,16 @@ fn kept(index: u64, fields: &str, fields_hash: u32) -> KeptItem<'_> {
         custom_id: None,
         fields,
         fields_hash,
+    }
+}
+
+/// The first attempt of an item.
+fn first(index: u64) -> Attempt {
+    Attempt {
+        key: Key(index.into()),
+        index,
+        n: 1,
+        body: None,
     }
 }
 
@@ -79,7 +90,7 @@ fn finished_rows_are_found_again_and_totals_add_up() {
     let path = directory.path().join("j");
     let mut journal = open(&path);
     for n in 0..3 {
-        journal.sent(Key(n.into()), n, 1, None);
+        journal.sent(&first(n), None);
     }
     done(&mut journal, 0, None);
     done(&mut journal, 1, Some(FailureKind::BadRequest));
@@ -145,6 +156,7 @@ fn retried_failures_replace_each_other_in_the_totals() {
             fields: 1,
             failure: None,
             bill: Bill::default(),
+            asked: None,
             was: was.as_deref(),
             body: b"{}",
         })
@@ -171,6 +183,7 @@ fn a_growing_output_is_rebuilt_without_the_row_that_was_repeated() {
             fields,
             failure: None,
             bill: Bill::default(),
+            asked: None,
             was: None,
             body: body.as_bytes(),
         };

@@ -86,6 +86,17 @@ pub struct Mismatch {
     pub for_model: String,
 }
 
+impl Mismatch {
+    /// What is said to the model, so that it answers once more.
+    pub fn request(&self) -> String {
+        format!(
+            "That answer cannot be used: {}. Answer again, with JSON that fits the schema and \
+             nothing else.",
+            self.for_model
+        )
+    }
+}
+
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
