@@ -8,14 +8,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use forebay::catalogue;
 use forebay::config::Limits;
-use forebay::endpoint::{Dialect, TokenField};
+use forebay::endpoint::TokenField;
 use forebay::error::Error;
 use forebay::money::Usd;
 use forebay::price::{Price, PriceTable};
 use serde::Deserialize;
 
-use crate::args::StreamArg;
+use crate::args::{DialectArg, StreamArg};
 use crate::env_vars;
 
 /// The name that is looked for in the working directory.
@@ -30,7 +31,7 @@ pub(crate) struct ConfigFile {
     /// Defaults of `forebay run`.
     #[serde(default)]
     pub(crate) run: RunDefaults,
-    /// Endpoints by name; `openai` and `anthropic` adjust the built-in ones.
+    /// Endpoints by name; the name of a provider adjusts the built-in one.
     #[serde(default)]
     pub(crate) endpoints: BTreeMap<String, EndpointEntry>,
     /// Prices by model, which beat the built-in table.
@@ -73,7 +74,8 @@ pub(crate) struct RunDefaults {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct EndpointEntry {
-    pub(crate) provider: Option<ProviderName>,
+    pub(crate) provider: Option<String>,
+    pub(crate) dialect: Option<DialectArg>,
     pub(crate) base_url: Option<String>,
     pub(crate) api_key_env: Option<String>,
     pub(crate) api_key_file: Option<PathBuf>,
@@ -104,22 +106,6 @@ struct PriceEntry {
     input: NotNegative,
     output: NotNegative,
     cached_input: Option<NotNegative>,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum ProviderName {
-    OpenAi,
-    Anthropic,
-}
-
-impl From<ProviderName> for Dialect {
-    fn from(name: ProviderName) -> Dialect {
-        match name {
-            ProviderName::OpenAi => Dialect::Chat,
-            ProviderName::Anthropic => Dialect::Anthropic,
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -281,7 +267,7 @@ impl ConfigFile {
             fault
         })?;
         for (name, endpoint) in &config.endpoints {
-            let built_in = matches!(name.as_str(), "openai" | "anthropic");
+            let built_in = catalogue::find(name).is_some();
             let fault = |what: &str| {
                 let place = path.display();
                 Err(Error::config(format!("{place}: endpoint {name:?} {what}")))
@@ -289,11 +275,15 @@ impl ConfigFile {
             if name == "sim" || name.is_empty() || name.contains('/') {
                 return fault("has a name that is taken or cannot be a prefix");
             }
+            if let Some(provider) = &endpoint.provider {
+                let place = format!("{}: endpoint {name:?}", path.display());
+                catalogue::get(provider).map_err(|fault| fault.at(&place))?;
+            }
             if !built_in && endpoint.base_url.is_none() {
                 return fault("has no base-url");
             }
-            if !built_in && endpoint.provider.is_none() {
-                return fault("has no provider (openai or anthropic)");
+            if !built_in && endpoint.provider.is_none() && endpoint.dialect.is_none() {
+                return fault("has no provider, such as openai or anthropic");
             }
         }
         Ok(config)

@@ -1,21 +1,6 @@
-//! Every environment variable that `forebay` reads, named once.
+//! Every environment variable that `forebay` reads: its own, named here once, and those of the
+//! providers, which stand in the library's catalogue.
 
-/// OpenAI's key, as the official SDK reads it.
-pub(crate) const OPENAI_API_KEY: &str = "OPENAI_API_KEY";
-/// OpenAI's base URL.
-pub(crate) const OPENAI_BASE_URL: &str = "OPENAI_BASE_URL";
-/// OpenAI's organisation, sent as a header.
-pub(crate) const OPENAI_ORG_ID: &str = "OPENAI_ORG_ID";
-/// OpenAI's project, sent as a header.
-pub(crate) const OPENAI_PROJECT_ID: &str = "OPENAI_PROJECT_ID";
-/// Anthropic's key, as the official SDK reads it.
-pub(crate) const ANTHROPIC_API_KEY: &str = "ANTHROPIC_API_KEY";
-/// Anthropic's token, sent as `Authorization: Bearer`, when there is no key.
-pub(crate) const ANTHROPIC_AUTH_TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
-/// Anthropic's base URL, without `/v1`.
-pub(crate) const ANTHROPIC_BASE_URL: &str = "ANTHROPIC_BASE_URL";
-/// Further headers for Anthropic, one `Name: value` a line.
-pub(crate) const ANTHROPIC_CUSTOM_HEADERS: &str = "ANTHROPIC_CUSTOM_HEADERS";
 /// The configuration file, when `--config` names none.
 pub(crate) const FOREBAY_CONFIG: &str = "FOREBAY_CONFIG";
 /// A file of further certificate authorities, as OpenSSL and Python read it.
@@ -30,22 +15,40 @@ pub(crate) fn read(name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use forebay::catalogue::PROVIDERS;
+
     use super::*;
 
+    /// All of them.
+    fn all() -> BTreeSet<&'static str> {
+        let mut all = BTreeSet::from([FOREBAY_CONFIG, SSL_CERT_FILE]);
+        for provider in &PROVIDERS {
+            all.extend(provider.key_variables.iter().map(|v| v.name));
+            all.extend(provider.url_variable.iter().map(|v| v.name));
+            all.extend(provider.header_variables.iter().map(|v| v.name));
+        }
+        all
+    }
+
     #[test]
-    fn help_names_every_variable() {
-        for name in [
-            OPENAI_API_KEY,
-            OPENAI_BASE_URL,
-            OPENAI_ORG_ID,
-            OPENAI_PROJECT_ID,
-            ANTHROPIC_API_KEY,
-            ANTHROPIC_AUTH_TOKEN,
-            ANTHROPIC_BASE_URL,
-            ANTHROPIC_CUSTOM_HEADERS,
-            FOREBAY_CONFIG,
-            SSL_CERT_FILE,
-        ] {
+    fn the_readme_names_every_variable_and_no_other() {
+        let readme = include_str!("../../../README.md");
+        let section = readme.split("## Environment").nth(1).unwrap();
+        let section = section.split("\n## ").next().unwrap();
+        let rows = section.lines().filter(|line| line.starts_with("| `"));
+        let cells = rows.filter_map(|row| row.split('|').nth(1));
+        let named: BTreeSet<&str> = cells
+            .flat_map(|cell| cell.split(','))
+            .map(|name| name.trim().trim_matches('`'))
+            .collect();
+        assert_eq!(named, all());
+    }
+
+    #[test]
+    fn help_names_its_own_and_where_the_others_are() {
+        for name in [FOREBAY_CONFIG, SSL_CERT_FILE, "forebay providers"] {
             assert!(crate::help::RUN_AFTER.contains(name), "{name}");
         }
     }

@@ -12,15 +12,15 @@ Examples:
   forebay run rows.csv -m claude-haiku-4-5 --max-cost 5 -o out.csv \\
       -p \"Translate into French: {{ title }}\" --max-tokens 200
   cat q.jsonl | forebay run - -m sim/gpt-4o > answers.jsonl
-  forebay run in.jsonl -m llama3 --provider openai \\
-      --base-url http://localhost:11434/v1 -o out.jsonl
+  forebay run in.jsonl -m ollama/llama3 -o out.jsonl
+  forebay run in.jsonl -m my-model --provider openai \\
+      --base-url http://gpu-box:9000/v1 -o out.jsonl
 
 Exit codes: 0 all rows ok; 1 some rows failed; 2 wrong usage; 3 file trouble;
 4 stopped early with rows pending; 130/143 interrupted; 141 nobody reads stdout.
 
-Environment: OPENAI_API_KEY, OPENAI_BASE_URL, OPENAI_ORG_ID, OPENAI_PROJECT_ID,
-ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, ANTHROPIC_BASE_URL,
-ANTHROPIC_CUSTOM_HEADERS, FOREBAY_CONFIG, SSL_CERT_FILE.
+Environment: the variables of the provider (`forebay providers` lists them, with
+all names for PROVIDER/NAME), FOREBAY_CONFIG, SSL_CERT_FILE.
 SIGUSR1 lists the attempts in flight.";
 
 /// After the flags of `sim`.

@@ -51,6 +51,13 @@ impl Error {
         self
     }
 
+    /// The same fault, told with its place before it.
+    #[must_use]
+    pub fn at(self, place: &str) -> Error {
+        let message = format!("{place}: {}", self.message);
+        Error { message, ..self }
+    }
+
     /// What the fault is about.
     pub fn kind(&self) -> ErrorKind {
         self.kind

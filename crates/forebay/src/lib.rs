@@ -55,7 +55,7 @@
 //! ```text
 //! engine       dispatcher  attempt  drain
 //! policy       limit retry queue route price  |  wire  provider transport  |  edges  source sink journal disk
-//! vocabulary   item message schema outcome row event config error endpoint money fields
+//! vocabulary   item message schema outcome row event config error endpoint catalogue money fields
 //! ```
 //! Imports point down only, and the three in the middle never import each other. Policy reads no
 //! clock and opens no socket: the time and the seed are arguments. A provider only encodes and
@@ -65,6 +65,7 @@
 //! What goes wrong with one item is an [`outcome::Failure`], which is data and ends up in its row;
 //! what is wrong with the run as a whole is an [`error::Error`], which ends it.
 
+pub mod catalogue;
 pub mod config;
 pub mod disk;
 pub mod endpoint;

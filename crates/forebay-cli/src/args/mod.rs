@@ -1,6 +1,7 @@
 //! The command line as typed; nothing is looked up or resolved here.
 
 mod check;
+mod endpoint;
 mod proxy;
 mod run;
 mod sim;
@@ -11,10 +12,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use check::CheckArgs;
+pub(crate) use endpoint::{DialectArg, EndpointArgs};
 pub(crate) use proxy::{DirectionArg, ProxyArgs};
-pub(crate) use run::{
-    DurabilityArg, MOST_ATTEMPTS, OrderArg, ProgressArg, ProviderArg, RunArgs, StreamArg,
-};
+pub(crate) use run::{DurabilityArg, MOST_ATTEMPTS, OrderArg, ProgressArg, RunArgs, StreamArg};
 pub(crate) use sim::{SimArgs, SimCommand};
 pub(crate) use values::{concurrency, duration, temperature};
 

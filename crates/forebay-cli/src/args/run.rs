@@ -6,14 +6,13 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use forebay::money::Usd;
 
-use super::values;
+use super::{EndpointArgs, values};
 
 /// Attempts per item that may be asked for: more are no patience but a hammer.
 pub(crate) const MOST_ATTEMPTS: u32 = 1_000;
 
 const INPUT: &str = "Input";
 const REQUEST: &str = "Request";
-const ENDPOINT: &str = "Endpoint";
 const OUTPUT: &str = "Output";
 const PACE: &str = "Pace and limits";
 const RETRY: &str = "Retries and deadlines";
@@ -73,27 +72,8 @@ pub(crate) struct RunArgs {
     #[arg(long = "param", value_name = "KEY=JSON", help_heading = REQUEST, value_parser = values::parameter)]
     pub(crate) params: Vec<(String, String)>,
 
-    /// Wire dialect, when the model's name does not tell
-    #[arg(long, value_name = "DIALECT", help_heading = ENDPOINT)]
-    pub(crate) provider: Option<ProviderArg>,
-    /// Base URL of a compatible server, such as http://localhost:8000/v1
-    #[arg(long, value_name = "URL", help_heading = ENDPOINT)]
-    pub(crate) base_url: Option<String>,
-    /// Environment variable that holds the API key
-    #[arg(long, value_name = "NAME", help_heading = ENDPOINT, conflicts_with = "api_key_file")]
-    pub(crate) api_key_env: Option<String>,
-    /// File that holds the API key
-    #[arg(long, value_name = "FILE", help_heading = ENDPOINT)]
-    pub(crate) api_key_file: Option<PathBuf>,
-    /// Further header of each request, "Name: value"; repeatable
-    #[arg(long = "header", value_name = "HEADER", help_heading = ENDPOINT)]
-    pub(crate) headers: Vec<String>,
-    /// Allow plain http to a host that is not local
-    #[arg(long, help_heading = ENDPOINT)]
-    pub(crate) insecure_http: bool,
-    /// Configuration file [default: forebay.toml, if there is one]
-    #[arg(long, value_name = "FILE", help_heading = ENDPOINT)]
-    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) to: EndpointArgs,
 
     /// Output file: .jsonl, .json or .csv [default: standard output]
     #[arg(short, long, value_name = "FILE", help_heading = OUTPUT)]
@@ -183,16 +163,6 @@ pub(crate) struct RunArgs {
     /// Write the closing summary as JSON
     #[arg(long, value_name = "FILE", help_heading = REPORT)]
     pub(crate) summary_json: Option<PathBuf>,
-}
-
-// A wire dialect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProviderArg {
-    // OpenAI chat completions
-    #[value(name = "openai")]
-    OpenAi,
-    // Anthropic messages
-    Anthropic,
 }
 
 // The order of rows.

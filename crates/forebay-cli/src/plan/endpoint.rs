@@ -2,19 +2,16 @@
 
 use std::path::Path;
 
-use forebay::endpoint::{ApiKey, BaseUrl, Dialect, Endpoint, KeyHeader, TokenField};
+use forebay::catalogue::{self, Provider};
+use forebay::endpoint::{ApiKey, BaseUrl, Dialect, Endpoint, TokenField};
 use forebay::error::Error;
 use forebay::route::{self, Route, Target};
 use http::header::{HeaderName, HeaderValue};
 
-use crate::args::{ProviderArg, RunArgs};
+use crate::args::EndpointArgs;
 use crate::config_file::{ConfigFile, EndpointEntry};
 use crate::env_vars;
 
-/// OpenAI's own base URL.
-const OPENAI_URL: &str = "https://api.openai.com/v1";
-/// Anthropic's own base URL.
-const ANTHROPIC_URL: &str = "https://api.anthropic.com";
 /// Headers that a connection needs to be its own.
 const FORBIDDEN_HEADERS: [&str; 4] = ["host", "content-length", "transfer-encoding", "connection"];
 
@@ -42,7 +39,7 @@ impl Server {
     }
 
     /// The provider under which the price table knows the models.
-    pub(super) fn price_name(&self) -> &str {
+    pub(crate) fn price_name(&self) -> &str {
         if self.simulated {
             self.endpoint.dialect.name()
         } else {
@@ -56,105 +53,131 @@ impl Server {
     }
 }
 
+/// The endpoint that was chosen, before anything about it is looked up.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// Its name in rows and messages.
+    name: &'a str,
+    /// The provider whose habits it has.
+    habits: &'static Provider,
+    dialect: Dialect,
+    /// What the configuration file says about it.
+    entry: Option<&'a EndpointEntry>,
+    /// Whether the user named it: the environment is for the catalogue's own.
+    is_named: bool,
+}
+
 /// Finds the endpoint of the model.
-pub(super) fn route(args: &RunArgs, config: &ConfigFile) -> Result<Route, Error> {
-    let model = args
-        .model
-        .as_ref()
-        .or(config.run.model.as_ref())
-        .ok_or_else(|| {
-            Error::config("no model is named").with_hint(
-                "give --model NAME, such as gpt-4o-mini, claude-haiku-4-5, or sim/gpt-4o to try \
-             without a key",
-            )
-        })?;
-    let provider = args.provider.map(|provider| match provider {
-        ProviderArg::OpenAi => Dialect::Chat,
-        ProviderArg::Anthropic => Dialect::Anthropic,
-    });
-    let named: Vec<&str> = config
-        .endpoints
-        .keys()
-        .map(String::as_str)
-        .filter(|name| !matches!(*name, "openai" | "anthropic"))
-        .collect();
-    route::route(model, provider, &named)
+pub(crate) fn route(model: &str, to: &EndpointArgs, config: &ConfigFile) -> Result<Route, Error> {
+    route::route(model, to.provider.as_deref(), &named(config))
+}
+
+/// The endpoints that the user named; those of the catalogue's names adjust them.
+pub(crate) fn named(config: &ConfigFile) -> Vec<&str> {
+    let names = config.endpoints.keys().map(String::as_str);
+    names
+        .filter(|name| catalogue::find(name).is_none())
+        .collect()
 }
 
 /// Resolves the endpoint.
-pub(super) fn server(args: &RunArgs, config: &ConfigFile, route: &Route) -> Result<Server, Error> {
-    match &route.target {
-        Target::Simulated(provider) => simulated(args, *provider),
-        Target::Provider(provider) => {
-            let name = provider.name();
-            real(args, config.endpoints.get(name), name, *provider)
-        }
-        Target::Named(name) => {
-            let entry = config.endpoints.get(name);
-            let provider = entry
-                .and_then(|entry| entry.provider)
-                .map_or(Dialect::Chat, Dialect::from);
-            real(args, entry, name, provider)
-        }
+pub(crate) fn server(
+    to: &EndpointArgs,
+    config: &ConfigFile,
+    target: &Target,
+) -> Result<Server, Error> {
+    let by_flag = to.dialect.map(Dialect::from);
+    let place = match target {
+        Target::Simulated(dialect) => return simulated(to, by_flag.unwrap_or(*dialect)),
+        Target::Provider(provider) => Place::of(provider.name, Some(provider), config)?,
+        Target::Named(name) => Place::of(name, None, config)?,
+    };
+    real(
+        to,
+        Place {
+            dialect: by_flag.unwrap_or(place.dialect),
+            ..place
+        },
+    )
+}
+
+impl<'a> Place<'a> {
+    /// The place of this name, with the habits of the provider that the file names for it.
+    fn of(
+        name: &'a str,
+        provider: Option<&'static Provider>,
+        config: &'a ConfigFile,
+    ) -> Result<Place<'a>, Error> {
+        let entry = config.endpoints.get(name);
+        let dialect = entry.and_then(|entry| entry.dialect).map(Dialect::from);
+        let by_file = entry.and_then(|entry| entry.provider.as_deref());
+        let like = match by_file {
+            Some(name) => catalogue::get(name)?,
+            None => match provider {
+                Some(provider) => provider,
+                None => catalogue::get(dialect.unwrap_or(Dialect::Chat).name())?,
+            },
+        };
+        Ok(Place {
+            name,
+            habits: provider.unwrap_or(like),
+            dialect: dialect.unwrap_or(like.dialect),
+            entry,
+            is_named: provider.is_none(),
+        })
     }
 }
 
-fn simulated(args: &RunArgs, provider: Dialect) -> Result<Server, Error> {
-    if args.base_url.is_some() {
+fn simulated(to: &EndpointArgs, dialect: Dialect) -> Result<Server, Error> {
+    if to.base_url.is_some() {
         return Err(
             Error::config("--base-url cannot go with a sim/ model").with_hint(
                 "leave one of them out; `forebay sim` serves the simulated provider alone",
             ),
         );
     }
+    let mut headers = Headers::default();
+    headers.put_flags(to)?;
     Ok(Server {
         endpoint: Endpoint {
             name: "sim".into(),
-            dialect: provider,
+            dialect,
             // The port is chosen when the simulated provider starts.
             base_url: BaseUrl {
                 tls: false,
                 host: "127.0.0.1".into(),
                 port: 0,
-                path: match provider {
+                path: match dialect {
                     Dialect::Chat | Dialect::Responses | Dialect::Embeddings => "/v1".into(),
                     Dialect::Anthropic => String::new(),
                     Dialect::Gemini => "/v1beta".into(),
                 },
             },
             key: Some(ApiKey::new("simulated")?),
-            headers: headers(args, None, provider, true)?,
+            headers: headers.0,
             token_field: TokenField::MaxCompletionTokens,
         },
         simulated: true,
     })
 }
 
-fn real(
-    args: &RunArgs,
-    entry: Option<&EndpointEntry>,
-    name: &str,
-    provider: Dialect,
-) -> Result<Server, Error> {
-    let is_named = !matches!(name, "openai" | "anthropic");
-    let base_url = base_url(args, entry, provider, is_named)?;
-    if !base_url.tls && !base_url.is_local() && !args.insecure_http {
+fn real(to: &EndpointArgs, place: Place<'_>) -> Result<Server, Error> {
+    let base_url = base_url(to, place)?;
+    if !base_url.tls && !base_url.is_local() && !to.insecure_http {
         return Err(Error::config(format!(
             "{base_url} is plain http: key and prompts could be read on the way"
         ))
         .with_hint("use https, or --insecure-http if you must"));
     }
-    let official = base_url.host.ends_with("api.openai.com");
-    let token_field = match entry.and_then(|entry| entry.token_field) {
+    let token_field = match place.entry.and_then(|entry| entry.token_field) {
         Some(field) => field.into(),
-        None if official => TokenField::MaxCompletionTokens,
-        None => TokenField::MaxTokens,
+        None => place.habits.token_field_at(&base_url),
     };
     let endpoint = Endpoint {
-        name: name.to_owned(),
-        dialect: provider,
-        key: key(args, entry, provider, (is_named, &base_url))?,
-        headers: headers(args, entry, provider, is_named)?,
+        name: place.name.to_owned(),
+        dialect: place.dialect,
+        key: key(to, place, &base_url)?,
+        headers: headers(to, place)?,
         base_url,
         token_field,
     };
@@ -166,101 +189,77 @@ fn real(
 
 /// The flag, else the environment (of the providers' own endpoints), else the file, else the
 /// provider's own.
-fn base_url(
-    args: &RunArgs,
-    entry: Option<&EndpointEntry>,
-    provider: Dialect,
-    is_named: bool,
-) -> Result<BaseUrl, Error> {
-    let (variable, own) = match provider {
-        Dialect::Chat | Dialect::Responses | Dialect::Embeddings | Dialect::Gemini => {
-            (env_vars::OPENAI_BASE_URL, OPENAI_URL)
-        }
-        Dialect::Anthropic => (env_vars::ANTHROPIC_BASE_URL, ANTHROPIC_URL),
+fn base_url(to: &EndpointArgs, place: Place<'_>) -> Result<BaseUrl, Error> {
+    let by_env = match place.is_named {
+        true => None,
+        false => place.habits.base_url_from(env_vars::read),
     };
-    let by_env = if is_named {
-        None
-    } else {
-        env_vars::read(variable)
-    };
-    let text = args
-        .base_url
-        .clone()
-        .or(by_env)
-        .or_else(|| entry.and_then(|entry| entry.base_url.clone()))
-        .unwrap_or_else(|| own.to_owned());
-    BaseUrl::parse(&text)
+    let by_file = place.entry.and_then(|entry| entry.base_url.clone());
+    let text = to.base_url.clone().or(by_env).or(by_file);
+    match text.as_deref().or(place.habits.base_url) {
+        Some(url) => BaseUrl::parse(url),
+        None => Err(place.habits.no_base_url()),
+    }
 }
 
 /// Where the key is: a flag, else the variables of the provider's own endpoint, else the file.
-fn key(
-    args: &RunArgs,
-    entry: Option<&EndpointEntry>,
-    provider: Dialect,
-    (is_named, base_url): (bool, &BaseUrl),
-) -> Result<Option<ApiKey>, Error> {
-    if let Some(variable) = &args.api_key_env {
-        return from_variable(variable).map(Some);
+fn key(to: &EndpointArgs, place: Place<'_>, base_url: &BaseUrl) -> Result<Option<ApiKey>, Error> {
+    let habits = place.habits;
+    if let Some(variable) = &to.api_key_env {
+        return from_variable(variable, habits).map(Some);
     }
-    if let Some(path) = &args.api_key_file {
-        return from_file(path).map(Some);
+    if let Some(path) = &to.api_key_file {
+        return from_file(path, habits).map(Some);
     }
-    let (own, bearer) = match provider {
-        Dialect::Chat | Dialect::Responses | Dialect::Embeddings | Dialect::Gemini => {
-            (env_vars::OPENAI_API_KEY, None)
-        }
-        Dialect::Anthropic => (
-            env_vars::ANTHROPIC_API_KEY,
-            Some(env_vars::ANTHROPIC_AUTH_TOKEN),
-        ),
-    };
     // A key that the file names beside a base URL belongs to that URL: it is sent nowhere else,
     // and no other key is sent there.
-    let own_url = entry.and_then(|entry| entry.base_url.as_deref());
+    let own_url = place.entry.and_then(|entry| entry.base_url.as_deref());
     let is_own_url =
         own_url.is_some_and(|url| BaseUrl::parse(url).is_ok_and(|url| url == *base_url));
-    let entry = entry.filter(|_| own_url.is_none() || is_own_url);
+    let entry = place.entry.filter(|_| own_url.is_none() || is_own_url);
     let has_key =
         entry.is_some_and(|entry| entry.api_key_env.is_some() || entry.api_key_file.is_some());
     let beside_url = is_own_url && has_key;
-    if !is_named && !beside_url {
-        if env_vars::read(own).is_some() {
-            return from_variable(own).map(Some);
-        }
-        if let Some(bearer) = bearer.filter(|name| env_vars::read(name).is_some()) {
-            return Ok(Some(from_variable(bearer)?.sent_in(KeyHeader::Bearer)));
-        }
+    if !place.is_named
+        && !beside_url
+        && let Some(key) = habits.key_from(env_vars::read)?
+    {
+        return Ok(Some(key));
     }
     if let Some(variable) = entry.and_then(|entry| entry.api_key_env.as_ref()) {
-        return from_variable(variable).map(Some);
+        return from_variable(variable, habits).map(Some);
     }
     if let Some(path) = entry.and_then(|entry| entry.api_key_file.as_ref()) {
-        return from_file(path).map(Some);
+        return from_file(path, habits).map(Some);
     }
-    if base_url.is_local() {
+    if base_url.is_local() || (habits.is_local && !place.is_named) {
         // Servers on this machine or network seldom ask for one.
         return Ok(None);
     }
-    if is_named {
+    if place.is_named {
         return Err(Error::config("the endpoint names no key")
             .with_hint("give it api-key-env or api-key-file in forebay.toml, or --api-key-env"));
     }
-    Err(
-        Error::config(format!("the environment variable {own} is not set")).with_hint(
-            "set it to your API key, name another with --api-key-env, or try a sim/ model without",
-        ),
-    )
+    let which = match habits.key_variables.len() {
+        1 => "it",
+        _ => "one of them",
+    };
+    Err(habits.no_key().with_hint(format!(
+        "set {which} to your API key, name another with --api-key-env, or try a sim/ model without"
+    )))
 }
 
-fn from_variable(name: &str) -> Result<ApiKey, Error> {
+fn from_variable(name: &str, habits: &Provider) -> Result<ApiKey, Error> {
     let value = env_vars::read(name).ok_or_else(|| {
         Error::config(format!("the environment variable {name} is not set"))
             .with_hint("set it to your API key")
     })?;
-    ApiKey::new(&value).map_err(|error| in_place(&error, &format!("in {name}")))
+    let key = ApiKey::new(&value).map_err(|error| error.at(&format!("in {name}")))?;
+    let known = habits.key_variables.iter().find(|known| known.name == name);
+    Ok(habits.with_header(key, known.and_then(|known| known.header)))
 }
 
-fn from_file(path: &Path) -> Result<ApiKey, Error> {
+fn from_file(path: &Path, habits: &Provider) -> Result<ApiKey, Error> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Error::config(format!(
             "cannot read the key file {}: {error}",
@@ -268,76 +267,66 @@ fn from_file(path: &Path) -> Result<ApiKey, Error> {
         ))
         .with_hint("check its name and that you may read it")
     })?;
-    ApiKey::new(text.trim_end_matches(['\r', '\n']))
-        .map_err(|error| in_place(&error, &format!("in {}", path.display())))
+    let key = ApiKey::new(text.trim_end_matches(['\r', '\n']))
+        .map_err(|error| error.at(&format!("in {}", path.display())))?;
+    Ok(habits.with_header(key, None))
 }
 
-fn in_place(error: &Error, place: &str) -> Error {
-    let said = Error::config(format!("{place}: {error}"));
-    match error.hint() {
-        Some(hint) => said.with_hint(hint),
-        None => said,
+/// The file's headers, then the environment's, then the flags'.
+fn headers(to: &EndpointArgs, place: Place<'_>) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
+    let mut headers = Headers::default();
+    for (name, value) in place.entry.iter().flat_map(|entry| &entry.headers) {
+        headers.put(name, value)?;
     }
+    if !place.is_named {
+        headers.put_environment(place.habits)?;
+    }
+    headers.put_flags(to)?;
+    Ok(headers.0)
 }
 
-/// The file's headers, then the environment's, then the flags'; a later one replaces an earlier
-/// one of the same name.
-fn headers(
-    args: &RunArgs,
-    entry: Option<&EndpointEntry>,
-    provider: Dialect,
-    is_named: bool,
-) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
-    let mut headers = Vec::new();
-    let mut put = |name: &str, value: &str| -> Result<(), Error> {
+/// Headers of which a later one replaces an earlier one of the same name.
+#[derive(Default)]
+struct Headers(Vec<(HeaderName, HeaderValue)>);
+
+impl Headers {
+    fn put(&mut self, name: &str, value: &str) -> Result<(), Error> {
         let (name, value) = header(name, value)?;
-        headers.retain(|(known, _)| *known != name);
-        headers.push((name, value));
+        self.0.retain(|(known, _)| *known != name);
+        self.0.push((name, value));
         Ok(())
-    };
-    for (name, value) in entry.iter().flat_map(|entry| &entry.headers) {
-        put(name, value)?;
     }
-    if !is_named {
-        for (name, value) in environment_headers(provider)? {
-            put(&name, &value)?;
-        }
-    }
-    for text in &args.headers {
-        let (name, value) = split_header(text)
-            .ok_or_else(|| Error::config("--header needs the form \"Name: value\""))?;
-        put(name, value)?;
-    }
-    Ok(headers)
-}
 
-fn environment_headers(provider: Dialect) -> Result<Vec<(String, String)>, Error> {
-    let mut headers = Vec::new();
-    match provider {
-        Dialect::Chat | Dialect::Responses | Dialect::Embeddings | Dialect::Gemini => {
-            for (variable, name) in [
-                (env_vars::OPENAI_ORG_ID, "openai-organization"),
-                (env_vars::OPENAI_PROJECT_ID, "openai-project"),
-            ] {
-                if let Some(value) = env_vars::read(variable) {
-                    headers.push((name.to_owned(), value));
-                }
+    fn put_environment(&mut self, provider: &Provider) -> Result<(), Error> {
+        for variable in provider.header_variables {
+            let Some(text) = env_vars::read(variable.name) else {
+                continue;
+            };
+            if let Some(name) = variable.header {
+                self.put(name, &text)?;
+                continue;
             }
-        }
-        Dialect::Anthropic => {
-            let variable = env_vars::ANTHROPIC_CUSTOM_HEADERS;
-            let text = env_vars::read(variable).unwrap_or_default();
             for line in text.lines().filter(|line| !line.trim().is_empty()) {
                 let (name, value) = split_header(line).ok_or_else(|| {
+                    let variable = variable.name;
                     Error::config(format!(
                         "{variable} needs lines of the form \"Name: value\""
                     ))
                 })?;
-                headers.push((name.to_owned(), value.to_owned()));
+                self.put(name, value)?;
             }
         }
+        Ok(())
     }
-    Ok(headers)
+
+    fn put_flags(&mut self, to: &EndpointArgs) -> Result<(), Error> {
+        for text in &to.headers {
+            let (name, value) = split_header(text)
+                .ok_or_else(|| Error::config("--header needs the form \"Name: value\""))?;
+            self.put(name, value)?;
+        }
+        Ok(())
+    }
 }
 
 fn split_header(text: &str) -> Option<(&str, &str)> {

@@ -42,10 +42,10 @@ impl Plan {
     /// # Errors
     /// When anything is missing, contradictory or out of range.
     pub(crate) fn resolve(args: &RunArgs) -> Result<Plan, Error> {
-        let config = ConfigFile::find(args.config.as_deref())?;
+        let config = ConfigFile::find(args.to.config.as_deref())?;
         let prompting = request::prompting(args, &config.run)?;
-        let route = endpoint::route(args, &config)?;
-        let server = endpoint::server(args, &config, &route)?;
+        let route = endpoint::route(model(args, &config)?, &args.to, &config)?;
+        let server = endpoint::server(&args.to, &config, &route.target)?;
         let entry = server.entry(&config);
         let table = config.price_table();
         let model = table.find(server.price_name(), &route.model);
@@ -78,6 +78,17 @@ impl Plan {
     pub(crate) fn endpoint(&self) -> &Endpoint {
         self.server.endpoint()
     }
+}
+
+/// The model as the user names it.
+fn model<'a>(args: &'a RunArgs, config: &'a ConfigFile) -> Result<&'a str, Error> {
+    let named = args.model.as_ref().or(config.run.model.as_ref());
+    named.map(String::as_str).ok_or_else(|| {
+        Error::config("no model is named").with_hint(
+            "give --model NAME, such as gpt-4o-mini, claude-haiku-4-5, or sim/gpt-4o to try \
+             without a key",
+        )
+    })
 }
 
 fn file_cost(config: &ConfigFile) -> Option<forebay::money::Usd> {

@@ -70,7 +70,9 @@ fn flags() {
             ("a misspelt flag", &["--concurency", "5"]),
             ("an unknown flag", &["--turbo"]),
             ("fresh and retry", &["--fresh", "--retry-failed"]),
-            ("an unknown dialect", &["--provider", "gemini"]),
+            ("a misspelt provider", &["--provider", "grok"]),
+            ("an unknown provider", &["--provider", "acme"]),
+            ("an unknown dialect", &["--dialect", "ollama"]),
             ("an unknown order", &["--order", "random"]),
             ("an unknown format", &["--format", "xlsx"]),
             ("a header without a colon", &["--header", "x-team"]),
@@ -162,6 +164,12 @@ fn models() {
     said.refused("no model", &folder, &["in.txt"], 2);
     said.refused("unknown", &folder, &["in.txt", "-m", "llama3"], 2);
     said.refused("no name", &folder, &["in.txt", "-m", "openai/"], 2);
+    said.refused(
+        "misspelt",
+        &folder,
+        &["in.txt", "-m", "anthropc/claude-x"],
+        2,
+    );
     folder.write(
         "forebay.toml",
         "[endpoints.box]\nprovider = \"openai\"\nbase-url = \"http://localhost:1/v1\"\n",
@@ -223,6 +231,12 @@ fn keys() {
             &["in.txt", "-m", "claude-sonnet-4-5"],
         ),
         (
+            "no key, of two names",
+            &["in.txt", "-m", "gemini-2.0-flash"],
+        ),
+        ("no key, by name", &["in.txt", "-m", "groq/llama"]),
+        ("no resource", &["in.txt", "-m", "azure/my-deployment"]),
+        (
             "no key, before the input is read",
             &["missing.txt", "-m", "gpt-4o-mini"],
         ),
@@ -279,6 +293,10 @@ fn configuration() {
         (
             "an endpoint without a URL",
             "[endpoints.box]\nprovider = \"openai\"\n",
+        ),
+        (
+            "an endpoint like no provider",
+            "[endpoints.box]\nprovider = \"opanai\"\nbase-url = \"http://localhost/v1\"\n",
         ),
         (
             "an endpoint of a taken name",

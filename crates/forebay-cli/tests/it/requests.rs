@@ -319,3 +319,64 @@ fn the_log_of_the_simulator_is_a_file_on_request() {
     assert!(!folder.read("sim.log").contains("ticket"));
     assert_eq!(folder.mode("sim.log"), 0o600);
 }
+
+#[test]
+fn of_providers_by_name() {
+    let (server, folder) = (Server::start(), one());
+    let v1 = server.url("/v1");
+    // Azure's own place, its header, its token field.
+    let received = request(
+        &server,
+        &folder,
+        &["-m", "azure/my-deployment", "--max-tokens", "5"],
+        &[
+            ("AZURE_OPENAI_ENDPOINT", &server.url("/")),
+            ("AZURE_OPENAI_API_KEY", "az-1"),
+        ],
+    );
+    assert_eq!(received.path(), "/openai/v1/chat/completions");
+    assert_eq!(received.header("api-key"), ["az-1"]);
+    assert!(received.header("authorization").is_empty());
+    assert_eq!(received.body["model"], "my-deployment");
+    assert_eq!(received.body["max_completion_tokens"], 5);
+    // A provider's key goes to a base URL that is named for it, and no other provider's does.
+    let received = request(
+        &server,
+        &folder,
+        &["-m", "a/b", "--provider", "groq", "--base-url", &v1],
+        &[("GROQ_API_KEY", "gsk-1"), ("OPENAI_API_KEY", "sk-1")],
+    );
+    assert_eq!(received.header("authorization"), ["Bearer gsk-1"]);
+    assert_eq!(received.body["model"], "a/b");
+    // Ollama's host, without a key.
+    let host = v1.trim_start_matches("http://").trim_end_matches("/v1");
+    let ollama = ["-m", "ollama/llama3.2:1b", "--max-tokens", "5"];
+    let received = request(&server, &folder, &ollama, &[("OLLAMA_HOST", host)]);
+    assert_eq!(received.path(), "/v1/chat/completions");
+    assert!(received.header("authorization").is_empty());
+    assert_eq!(received.body["model"], "llama3.2:1b");
+    assert_eq!(received.body["max_tokens"], 5);
+}
+
+#[test]
+fn the_file_names_providers_too() {
+    let (server, folder) = (Server::start(), one());
+    folder.write(
+        "forebay.toml",
+        format!(
+            "[endpoints.box]\nprovider = \"azure\"\nbase-url = {0:?}\napi-key-env = \"BOX_KEY\"\n\
+             [endpoints.vllm]\nbase-url = {0:?}\nheaders = {{ x-from = \"file\" }}\n",
+            server.url("/v1")
+        ),
+    );
+    let env = [("BOX_KEY", "k-1"), ("AZURE_OPENAI_API_KEY", "az-1")];
+    let received = request(&server, &folder, &["-m", "box/llama"], &env);
+    assert_eq!(received.header("api-key"), ["k-1"]);
+    let received = request(&server, &folder, &["-m", "a/b", "--provider", "box"], &env);
+    assert_eq!(received.header("api-key"), ["k-1"]);
+    assert_eq!(received.body["model"], "a/b");
+    let env = [("VLLM_API_KEY", "v-1")];
+    let received = request(&server, &folder, &["-m", "vllm/llama"], &env);
+    assert_eq!(received.header("authorization"), ["Bearer v-1"]);
+    assert_eq!(received.header("x-from"), ["file"]);
+}

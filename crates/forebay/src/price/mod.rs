@@ -24,6 +24,7 @@ use memchr::memmem;
 
 pub use rates::{Price, Tier};
 
+use crate::catalogue;
 use crate::fields;
 
 /// The table as shipped; `data/README.md` names its source and licence.
@@ -76,13 +77,16 @@ impl PriceTable {
     /// `provider` is an endpoint's name and `model` the name as sent. The first of these names
     /// that has a price is taken: `provider/model`, `model`, `model` without its cloud region,
     /// `model` after its first slash, then the same without a date or version at the end. The
-    /// user's own price of either of the first two names beats all of the table.
+    /// user's own price of either of the first two names beats all of the table. In the table, a
+    /// provider of the catalogue goes by its name there, such as `together_ai` for `together`.
     ///
     /// Scans the table, some microseconds for each name tried: look up once per model, not once
     /// per item.
     pub fn find(&self, provider: &str, model: &str) -> Option<ModelInfo> {
-        let names = names::candidates(provider, model);
-        let own = names.iter().take(2).find_map(|name| self.own_entry(name));
+        let own = [format!("{provider}/{model}"), model.to_owned()];
+        let own = own.iter().find_map(|name| self.own_entry(name));
+        let listed_as = catalogue::find(provider).map_or(provider, |known| known.price_name);
+        let names = names::candidates(listed_as, model);
         own.or_else(|| {
             names
                 .iter()

@@ -9,6 +9,7 @@ const REGIONS: [&str; 8] = [
 
 /// The names to try for a model, in order, without repeats; `provider/model` and `model` first.
 ///
+/// `provider` is the provider's name in the table.
 /// The order is that of LiteLLM, whose table it is.
 pub(super) fn candidates(provider: &str, model: &str) -> Vec<String> {
     let mut names = vec![format!("{provider}/{model}"), model.to_owned()];

@@ -6,9 +6,19 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const VOCABULARY: [&str; 11] = [
-    "item", "message", "schema", "outcome", "row", "event", "config", "error", "money", "fields",
+const VOCABULARY: [&str; 12] = [
+    "item",
+    "message",
+    "schema",
+    "outcome",
+    "row",
+    "event",
+    "config",
+    "error",
+    "money",
+    "fields",
     "endpoint",
+    "catalogue",
 ];
 const POLICY: [&str; 5] = ["limit", "retry", "queue", "route", "price"];
 const WIRE: [&str; 2] = ["provider", "transport"];
