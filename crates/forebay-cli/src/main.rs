@@ -12,6 +12,7 @@ mod machine;
 mod panic;
 mod plan;
 mod prices;
+mod providers;
 mod proxy;
 mod report;
 mod run;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Run(args) => run::run(args),
         Command::Status(args) => status::status(&args.file, args.json).map(print),
+        Command::Providers(args) => providers::providers(args).map(print),
         Command::Prices(args) => prices(args).map(print),
         Command::Sim(args) => match &args.command {
             Some(SimCommand::Check(args)) => check::run(args).map(|(exit, text)| {

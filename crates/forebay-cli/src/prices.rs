@@ -2,13 +2,12 @@
 //!
 //! Owns the listing in text and JSON. Never looks a price up for a run.
 
-use std::fmt::Write as _;
-
 use forebay::error::Error;
 use forebay::money::Usd;
 use forebay::price::{ModelInfo, Price, PriceTable};
 use serde::Serialize;
 
+use crate::report::columns::{Side, aligned};
 use crate::report::{pretty, units};
 
 /// Names at most that a hint offers; more is a list, not a hint.
@@ -26,6 +25,14 @@ const HEADER: [&str; 7] = [
     "max output",
     "",
 ];
+
+/// The first and last to the left, numbers to the right.
+const SIDES: [Side; 7] = {
+    let mut sides = [Side::Right; 7];
+    sides[0] = Side::Left;
+    sides[6] = Side::Left;
+    sides
+};
 
 /// Lists the models whose name matches, or all of them.
 ///
@@ -54,7 +61,7 @@ pub(crate) fn prices(
         "Estimates from LiteLLM's price table of {} and your own prices,\n\
          in US dollars per million tokens; context and max output in tokens.\n\n{}",
         PriceTable::SNAPSHOT,
-        aligned(&rows)
+        aligned(&rows, SIDES)
     ))
 }
 
@@ -113,31 +120,6 @@ fn cells(name: &str, info: &ModelInfo) -> [String; 7] {
         tokens(info.max_output_tokens),
         notes.join(", "),
     ]
-}
-
-/// Rows as columns: the first and last to the left, numbers to the right.
-fn aligned(rows: &[[String; 7]]) -> String {
-    let mut widths = [0; 7];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (n, (cell, &width)) in row.iter().zip(&widths).enumerate() {
-            // Writing into a string cannot fail.
-            let _ = match n {
-                0 => write!(line, "{cell:<width$}"),
-                6 => write!(line, "  {cell}"),
-                _ => write!(line, "  {cell:>width$}"),
-            };
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 /// The listing as JSON.

@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Tell what a run's journal holds: done, failed, pending, cost
     Status(StatusArgs),
+    /// List the providers that are known by name, and whose key is set
+    Providers(ProvidersArgs),
     /// Show what models cost
     Prices(PricesArgs),
     /// Serve a simulated provider on a loopback port
@@ -62,6 +64,16 @@ pub(crate) struct PricesArgs {
     #[arg(long)]
     pub(crate) json: bool,
     /// Configuration file with prices of your own
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProvidersArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Configuration file with endpoints of your own
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }

@@ -16,7 +16,7 @@ use forebay::journal::{Durability, Settings};
 use forebay::price::ModelInfo;
 use forebay::source::{InputSpec, Prompting};
 
-pub(crate) use endpoint::Server;
+pub(crate) use endpoint::{Server, named};
 pub(crate) use output::{Destination, OutputPlan};
 
 use crate::args::{DurabilityArg, RunArgs};

@@ -10,6 +10,7 @@
 //!              └── Summary ─────► summary ──► stderr, --summary-json
 //! ```
 
+pub(crate) mod columns;
 pub(crate) mod progress;
 pub(crate) mod summary;
 pub(crate) mod tally;

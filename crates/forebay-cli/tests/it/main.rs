@@ -59,3 +59,6 @@ mod check;
 
 /// The official Python SDKs of the providers, as clients of `forebay sim`.
 mod sdk;
+
+/// The providers that are known by name.
+mod providers;

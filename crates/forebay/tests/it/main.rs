@@ -41,3 +41,6 @@ mod hour;
 
 /// The page of faults, made of the tests' own words.
 mod matrix;
+
+/// The page of providers, made of the catalogue.
+mod providers;
