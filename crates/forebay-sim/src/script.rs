@@ -22,6 +22,8 @@ pub struct Call<'a> {
     pub seen: u32,
     /// The text of the last user message; empty if the body has none.
     pub prompt: &'a str,
+    /// The model's own messages in the conversation so far.
+    pub answers: u32,
     /// The model as the request names it; empty if the body has none.
     pub model: &'a str,
     /// The time since the simulator started.

@@ -155,6 +155,7 @@ where
                     seq: ticket.seq,
                     seen: sighting.seen,
                     prompt: &parsed.ask.prompt,
+                    answers: parsed.ask.answers,
                     model: &parsed.ask.model,
                     since_start: ticket.received,
                     dialect: ticket.operation.dialect(),

@@ -48,6 +48,14 @@ pub(super) fn chars(messages: &[Message<'_>]) -> u64 {
     messages.iter().map(chars).sum()
 }
 
+/// The model's own messages.
+pub(super) fn answers(messages: &[Message<'_>]) -> u32 {
+    let own = messages
+        .iter()
+        .filter(|message| message.role.0 == "assistant");
+    u32::try_from(own.count()).unwrap_or(u32::MAX)
+}
+
 /// Takes the last user message's text.
 pub(super) fn last_user<'a>(messages: &mut [Message<'a>]) -> Cow<'a, str> {
     let mut users = messages.iter_mut().rev().filter(|m| m.role.0 == "user");

@@ -18,6 +18,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) prompt: Cow<'a, str>,
     /// The texts that stand before it: instructions and earlier messages.
     pub(crate) earlier: Vec<Cow<'a, str>>,
+    /// The model's own messages among them.
+    pub(crate) answers: u32,
     pub(crate) input_tokens: u64,
     /// The request's cap on output tokens.
     pub(crate) max_output: Option<u64>,

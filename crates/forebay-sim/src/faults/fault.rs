@@ -59,8 +59,11 @@ impl Fault {
             n: self.n,
             target: self.target.as_deref(),
         };
-        let action = (self.entry.order)(&case);
-        action.named(self.name().to_owned(), self.entry.spoils)
+        match (self.entry.order)(&case) {
+            // It does not strike this request.
+            Action::Answer => Action::Answer,
+            action => action.named(self.name().to_owned(), self.entry.spoils),
+        }
     }
 }
 

@@ -38,6 +38,7 @@ pub(super) async fn work(
         seq: ticket.seq,
         seen: sighting.seen,
         prompt: &parsed.ask.prompt,
+        answers: parsed.ask.answers,
         model: &parsed.ask.model,
         since_start: ticket.received,
         dialect: operation.dialect(),

@@ -10,6 +10,7 @@ use forebay::engine::{self, Control, Feed, Stats};
 use forebay::event::{Event, Summary};
 use forebay::item::{Content, Item, Parameters, Request};
 use forebay::journal::{Durability, Journal, OpenOptionsForRun, Settings};
+use forebay::message::AnswerSchema;
 use forebay::price::{ModelInfo, PriceTable};
 use forebay::sink::Collect;
 use forebay::transport::{Connector, MemoryConnector, Network, Transport};
@@ -31,6 +32,8 @@ pub(crate) struct Scenario {
     /// Where the journal is kept for a later run; else it is there to judge this one.
     pub(crate) journal: Option<PathBuf>,
     pub(crate) retry_failed: bool,
+    /// Whether answers are asked for as streams.
+    pub(crate) stream: bool,
     /// What to tell the engine, and when.
     pub(crate) orders: Vec<(Duration, engine::Command)>,
     /// What stands in for the operating system.
@@ -86,6 +89,7 @@ impl Default for Scenario {
             },
             journal: None,
             retry_failed: false,
+            stream: false,
             orders: Vec::new(),
             network: None,
         }
@@ -113,6 +117,12 @@ impl Scenario {
         let shared = Arc::new(Parameters {
             model: self.model.into(),
             max_tokens: self.settings.max_tokens,
+            schema: self
+                .settings
+                .schema
+                .as_ref()
+                .map(|check| AnswerSchema::new("label", Arc::clone(check.schema.json()))),
+            stream: self.stream,
             ..Parameters::default()
         });
         let prompts = self.prompts.clone().into_iter().enumerate();

@@ -24,6 +24,9 @@ mod stopping;
 /// Journals across sessions: resume, retried failures, edited inputs.
 mod resume;
 
+/// Answers that have to fit a schema, and answers that a cap on tokens cut.
+mod schema;
+
 /// Permits under random ends: everything comes back.
 mod permits;
 

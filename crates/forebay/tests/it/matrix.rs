@@ -104,11 +104,7 @@ const FAULTS: &[Fault] = &[
     met(35, "Another model answers"),
     met(36, "The content is filtered or refused"),
     met(37, "The answer is cut by the token limit"),
-    awaits(
-        38,
-        "The answer breaks the schema that was asked for",
-        "structured output",
-    ),
+    met(38, "The answer breaks the schema that was asked for"),
     met(39, "Two items have one key, or one content"),
     met(
         40,

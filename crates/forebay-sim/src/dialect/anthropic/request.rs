@@ -140,6 +140,7 @@ pub(in crate::dialect) fn parse<'a>(
     let chars = message::chars(messages)
         + body.system.0.chars().count() as u64
         + tool_chars.sum::<usize>() as u64;
+    let answers = message::answers(messages);
     let prompt = message::last_user(messages);
     let mut earlier = message::others(messages);
     if !body.system.0.is_empty() {
@@ -148,6 +149,7 @@ pub(in crate::dialect) fn parse<'a>(
     let ask = Ask {
         prompt,
         earlier,
+        answers,
         model: body.model.unwrap_or_default().0,
         input_tokens: message::tokens_of_chars(chars),
         max_output: body.max_tokens,

@@ -141,6 +141,7 @@ pub(in crate::dialect) fn parse<'a>(around: Around<'a>, want: Want, bytes: &'a [
         None => None,
     };
     let function = function.map(|function| function.name.0.clone());
+    let answers = answers(&body.contents.0);
     let prompt = last_user(&mut body.contents.0);
     let earlier = body.texts();
     let config = body.generation_config.unwrap_or_default();
@@ -148,6 +149,7 @@ pub(in crate::dialect) fn parse<'a>(around: Around<'a>, want: Want, bytes: &'a [
         model: Cow::Borrowed(around.model.unwrap_or_default()),
         prompt,
         earlier,
+        answers,
         input_tokens,
         max_output: config.max_output_tokens.and_then(|n| u64::try_from(n).ok()),
         stream: (want == Want::Stream).then(|| StreamForm {
@@ -229,6 +231,12 @@ impl<'a> GenerationConfig<'a> {
             .and_then(|config| config.thinking_budget);
         budget.map_or(0, |budget| u64::try_from(budget).unwrap_or(0) / THOUGHTS)
     }
+}
+
+/// The model's own contents.
+fn answers(contents: &[Content<'_>]) -> u32 {
+    let is_own = |content: &&Content<'_>| content.role.as_ref().is_some_and(|r| r.0 == "model");
+    u32::try_from(contents.iter().filter(is_own).count()).unwrap_or(u32::MAX)
 }
 
 /// The last user's text; a content without a role is the user's.

@@ -116,6 +116,7 @@ pub(in crate::dialect) fn parse(body: &[u8]) -> Parsed<'_> {
     let tool_chars = body.tools.map_or(0, |tools| tools.get().len() as u64);
     let input_tokens = message::tokens_of_chars(message::chars(messages) + tool_chars);
     let ask = Ask {
+        answers: message::answers(messages),
         prompt: message::last_user(messages),
         earlier: message::others(messages),
         model: body.model.unwrap_or_default().0,

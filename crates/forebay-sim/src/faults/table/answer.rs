@@ -189,6 +189,15 @@ pub(super) static CONTENT: &[FaultEntry] = &[
         |_| Action::AnswerText("{\"unasked\": true, \"broken\": ".to_owned()),
     ),
     FaultEntry::new(
+        "schema-mismatch-N",
+        &[38],
+        "`null` in place of the JSON that was asked for, until the conversation has N answers",
+        |case| match u64::from(case.call.answers) < case.n {
+            true => Action::AnswerText("null".to_owned()),
+            false => Action::Answer,
+        },
+    ),
+    FaultEntry::new(
         "bad-rate-headers-negative",
         &[19],
         "rate headers of -1",

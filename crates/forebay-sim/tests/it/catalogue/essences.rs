@@ -493,6 +493,7 @@ pub(super) const ESSENCES: &[(&str, bool, &[Is])] = &[
     ),
     ("refusal", true, &[With("\"refusal\":\"0123\""), Spoiled]),
     ("length", false, &[With("\"finish_reason\":\"length\"")]),
+    ("schema-mismatch-1", false, &[Status(200), With("\"null\"")]),
     ("bad-schema", false, &[Status(200), With("broken")]),
     (
         "bad-rate-headers-negative",

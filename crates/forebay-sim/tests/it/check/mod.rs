@@ -1,5 +1,6 @@
 //! The judge is content with a clean run, and catches every doctored one.
 
+mod asked_again;
 mod doctored;
 mod run;
 

@@ -127,6 +127,7 @@ pub(in crate::dialect) fn parse(bytes: &[u8]) -> Parsed<'_> {
     let chars = message::chars(messages)
         + body.instructions.0.chars().count() as u64
         + body.tools.map_or(0, |tools| tools.get().len() as u64);
+    let answers = message::answers(messages);
     let prompt = message::last_user(messages);
     let mut earlier = message::others(messages);
     if !body.instructions.0.is_empty() {
@@ -135,6 +136,7 @@ pub(in crate::dialect) fn parse(bytes: &[u8]) -> Parsed<'_> {
     let ask = Ask {
         prompt,
         earlier,
+        answers,
         model: body.model.unwrap_or_default().0,
         input_tokens: message::tokens_of_chars(chars),
         max_output: body.max_output_tokens,
