@@ -113,6 +113,8 @@ pub struct Failure {
     pub message: String,
     /// Tokens that were billed all the same (a filtered answer, say).
     pub usage: Option<Box<Usage>>,
+    /// Whether a part of the answer had come before it failed, as a stream brings it.
+    pub answer_began: bool,
 }
 
 impl Failure {
@@ -127,11 +129,17 @@ impl Failure {
             attempts: 0,
             message: message.into(),
             usage: None,
+            answer_began: false,
         }
     }
 
     /// Whether the provider may have billed the attempt though no answer arrived whole.
+    ///
+    /// What was written before an error in the middle of a stream is billed by some providers.
     pub fn may_have_been_billed(&self) -> bool {
+        if self.answer_began {
+            return true;
+        }
         match self.kind {
             FailureKind::Timeout { phase } => phase.after_send(),
             FailureKind::Truncated | FailureKind::Malformed => true,
@@ -391,6 +399,10 @@ mod tests {
             phase: Phase::Connect
         }));
         assert!(!billed(FailureKind::Connect));
+        let mut overloaded = Failure::new(FailureKind::Overloaded, "");
+        assert!(!overloaded.may_have_been_billed());
+        overloaded.answer_began = true;
+        assert!(overloaded.may_have_been_billed(), "in the middle of it");
         assert!(!billed(FailureKind::RateLimited));
     }
 }

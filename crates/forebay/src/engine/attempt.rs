@@ -176,7 +176,7 @@ impl Way<'_> {
                 return End::failed(failure);
             }
         }
-        let (outcome, body) = reader.finish();
+        let (outcome, body) = reader.finish(on);
         if outcome.is_ok() {
             opened.close().await;
         }

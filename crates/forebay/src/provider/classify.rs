@@ -92,6 +92,15 @@ const CODES: &[(&str, FailureKind)] = &[
     ("exceed_context_size_error", FailureKind::ContextLength),
     ("content_filter", FailureKind::ContentFiltered),
     ("content_policy_violation", FailureKind::ContentFiltered),
+    (
+        "image_content_policy_violation",
+        FailureKind::ContentFiltered,
+    ),
+    ("bio_policy", FailureKind::ContentFiltered),
+    (
+        "misalignment_policy_violation",
+        FailureKind::ContentFiltered,
+    ),
     ("invalid_api_key", FailureKind::Auth),
     ("API_KEY_INVALID", FailureKind::Auth),
     ("authentication_error", FailureKind::Auth),
@@ -128,6 +137,11 @@ pub(super) fn classify(facts: &Facts<'_>) -> FailureKind {
     match class(facts.status) {
         Class::Answered => match report.number.filter(|number| *number >= 300) {
             Some(status) => classify(&Facts { status, ..*facts }),
+            // A failed response names its fault: what is neither the server's nor a limit's is
+            // the request's.
+            None if report.is_final && !report.words.is_empty() => {
+                named.unwrap_or(FailureKind::BadRequest)
+            }
             None => named.unwrap_or(FailureKind::ServerError),
         },
         // The base URL leads elsewhere: as with 404, no request can succeed.
@@ -213,8 +227,8 @@ fn rejected(named: Option<FailureKind>, report: &Report<'_>) -> FailureKind {
     }
 }
 
-/// The words in which OpenAI and vLLM, Anthropic (twice) and llama.cpp say that a request is
-/// longer than the context; some of them give no code.
+/// The words in which OpenAI and vLLM, Anthropic (twice), llama.cpp and Gemini say that a request
+/// is longer than the context; some of them give no code.
 fn tells_of_context_length(report: &Report<'_>) -> bool {
     let message = report.message.as_deref().unwrap_or_default();
     [
@@ -222,6 +236,7 @@ fn tells_of_context_length(report: &Report<'_>) -> bool {
         "prompt is too long",
         "exceed context limit",
         "exceeds the available context size",
+        "exceeds the maximum number of tokens allowed",
     ]
     .iter()
     .any(|words| message.contains(words))

@@ -157,7 +157,7 @@ impl<'a> Context<'a> {
     /// What to say about a body that cannot be read as JSON.
     ///
     /// The reader's own words are not used: they may repeat parts of the answer.
-    fn unreadable(&self, error: &serde_json::Error) -> Failure {
+    pub(super) fn unreadable(&self, error: &serde_json::Error) -> Failure {
         let body = self.answer.body;
         let text = if body.trim_ascii().is_empty() {
             "the answer is empty".to_owned()
@@ -206,6 +206,9 @@ impl<'a> Context<'a> {
 pub(super) struct Report<'a> {
     /// Whether the body says itself that it is an error, and does not only hold a message.
     pub(super) is_error: bool,
+    /// Whether it is the verdict on a whole response, whose codes stay unless they are known to
+    /// pass (OpenAI's `failed`).
+    pub(super) is_final: bool,
     /// What happened, in words.
     pub(super) message: Option<Cow<'a, str>>,
     /// Codes and types, the most telling first.

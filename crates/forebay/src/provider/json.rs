@@ -9,9 +9,18 @@ use std::fmt;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::fields;
 
 /// The most tokens that are believed of one answer; far above any context window.
 const MAX_COUNT: u64 = 1_000_000_000_000;
+
+/// Reads a value that is an object; a list would be taken for the object's members in order.
+pub(super) fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
+    let is_object = raw.get().starts_with('{');
+    is_object.then(|| fields::decode(raw).ok()).flatten()
+}
 
 /// Any JSON value, of which only strings and numbers are kept.
 #[derive(Debug, Clone, Default, PartialEq)]

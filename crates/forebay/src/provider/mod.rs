@@ -48,6 +48,8 @@ pub use head::headers;
 pub use reader::StreamReader;
 pub use stream::Delta;
 
+use stream::Assembled;
+
 use crate::endpoint::{Dialect, Endpoint};
 use crate::item::{Content, Request};
 use crate::message::SchemaMode;
@@ -158,14 +160,15 @@ fn read<T>(
     if !stream::is_stream(context.answer) {
         return decode(&context);
     }
-    let body = stream::assemble(&context)?;
-    decode(&errors::Context {
+    let Assembled { body, has_content } = stream::assemble(&context)?;
+    let outcome = decode(&errors::Context {
         endpoint,
         answer: &Answer {
             body: &body,
             ..*answer
         },
-    })
+    });
+    Assembled::mark(has_content, outcome)
 }
 
 fn decode_plain(context: &errors::Context<'_>) -> Outcome {

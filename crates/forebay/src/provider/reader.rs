@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use http::HeaderMap;
 
 use super::errors::Context;
-use super::stream::{Assembly, Delta};
+use super::stream::{Assembled, Assembly, Delta};
 use super::{Answer, decode_plain};
 use crate::endpoint::Endpoint;
 use crate::outcome::{Failure, Outcome};
@@ -47,7 +47,7 @@ impl<'a> StreamReader<'a> {
     }
 
     /// Takes the next piece of the body and tells what it adds to the answer; `true` when there
-    /// was any content in it, as opposed to what only keeps the connection alive.
+    /// was anything of the answer in it, as opposed to comments, pings and announcements.
     ///
     /// # Errors
     /// The error that the stream reports, or that it makes no sense.
@@ -77,18 +77,14 @@ impl<'a> StreamReader<'a> {
         self.assembly.is_over()
     }
 
-    /// Whether any content has come.
-    pub fn has_begun(&self) -> bool {
-        self.assembly.has_begun()
-    }
-
     /// About how many bytes are kept for the answer.
     pub fn kept(&self) -> usize {
         self.assembly.kept()
     }
 
-    /// The answer at the end of the stream, and the body that it would have had unstreamed.
-    pub fn finish(self) -> (Outcome, Vec<u8>) {
+    /// The answer at the end of the stream, and the body that it would have had unstreamed; tells
+    /// what the last event adds when that has no end.
+    pub fn finish(self, on: &mut dyn FnMut(Delta<'_>)) -> (Outcome, Vec<u8>) {
         let StreamReader {
             endpoint,
             status,
@@ -107,15 +103,15 @@ impl<'a> StreamReader<'a> {
             endpoint,
             answer: &empty,
         };
-        match assembly.finish(&context) {
+        match assembly.finish(&context, on) {
             Err(failure) => (Err(failure), Vec::new()),
-            Ok(body) => {
+            Ok(Assembled { body, has_content }) => {
                 let whole = answer(&body);
                 let outcome = decode_plain(&Context {
                     endpoint,
                     answer: &whole,
                 });
-                (outcome, body)
+                (Assembled::mark(has_content, outcome), body)
             }
         }
     }

@@ -7,11 +7,22 @@ use serde_json::value::RawValue;
 use crate::outcome::FinishReason;
 
 /// The reason for which an answer ended, in neutral terms.
+///
+/// The one table of what the dialects call it; capitals are Gemini's.
 pub(super) fn finish_reason(reason: Option<&str>) -> FinishReason {
     match reason {
-        None | Some("") => FinishReason::Unknown,
-        Some("stop" | "end_turn" | "stop_sequence" | "eos") => FinishReason::Stop,
-        Some("length" | "max_tokens" | "model_context_window_exceeded") => FinishReason::Length,
+        None | Some("" | "FINISH_REASON_UNSPECIFIED") => FinishReason::Unknown,
+        Some("stop" | "end_turn" | "stop_sequence" | "eos" | "completed" | "STOP") => {
+            FinishReason::Stop
+        }
+        Some(
+            "length"
+            | "max_tokens"
+            | "max_output_tokens"
+            | "model_length"
+            | "model_context_window_exceeded"
+            | "MAX_TOKENS",
+        ) => FinishReason::Length,
         Some("tool_calls" | "function_call" | "tool_use") => FinishReason::ToolCalls,
         Some(other) => FinishReason::Other(other.to_owned()),
     }

@@ -173,6 +173,13 @@ impl Decoder {
         self.retry_ms
     }
 
+    /// Whether nothing of a line or of an event is under way.
+    pub(super) fn is_between_events(&self) -> bool {
+        let event = &self.event;
+        let is_idle = event.is_over || (!event.has_data && event.name.is_empty());
+        self.line.is_empty() && is_idle
+    }
+
     /// Bytes that are kept of what was read.
     pub fn buffered(&self) -> usize {
         self.line.len() + self.event.name.len() + self.event.data.len() + self.last_id.len()

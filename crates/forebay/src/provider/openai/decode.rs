@@ -69,9 +69,9 @@ pub(in crate::provider) fn decode(context: &Context<'_>) -> Outcome {
         let message = "the provider's content filter stopped the answer";
         return Err(context.filtered("content_filter", message, usage));
     }
-    if finish == Some("error") {
+    if let Some((kind, code)) = given_up(finish) {
         let message = "the provider gave up on the answer with an error";
-        return Err(context.failed(FailureKind::ServerError, None, message, usage));
+        return Err(context.failed(kind, code, message, usage));
     }
     let tool_calls = tool_calls(&message);
     let finish_reason = reply::finish_reason(finish);
@@ -89,6 +89,17 @@ pub(in crate::provider) fn decode(context: &Context<'_>) -> Outcome {
         model: completion.model.text().map(str::to_owned),
         usage,
     })
+}
+
+/// Reasons to end of compatible servers that leave no answer: OpenRouter's, vLLM's and SGLang's
+/// for a request that was thrown out, and DeepSeek's for a server that ran out of resources.
+fn given_up(finish: Option<&str>) -> Option<(FailureKind, Option<&str>)> {
+    match finish {
+        Some("error") => Some((FailureKind::ServerError, None)),
+        Some("abort") => Some((FailureKind::ServerError, finish)),
+        Some("insufficient_system_resource") => Some((FailureKind::Overloaded, finish)),
+        Some(_) | None => None,
+    }
 }
 
 /// The tool calls as a JSON array; the older single function call becomes an array of one.

@@ -1,9 +1,233 @@
 //! Reads answers of the OpenAI responses dialect.
+//!
+//! What it reads is forgiving: any member may be missing, `null` or of another type, as long as
+//! there is an answer in it. A status 200 alone is no success here: the response says itself how
+//! it ended.
 
-use crate::outcome::Outcome;
-use crate::provider::errors::Context;
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::fields;
+use crate::outcome::{Failure, FailureKind, FinishReason, Outcome, Reply, Usage};
+use crate::provider::errors::{Context, EMPTY_REPLY, Report, holds_error};
+use crate::provider::json::{self, Content, Scalar};
+use crate::provider::reply;
+
+#[derive(Deserialize)]
+struct Response<'a> {
+    #[serde(borrow, default)]
+    status: Scalar<'a>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    incomplete_details: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    output: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    model: Scalar<'a>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+struct Incomplete<'a> {
+    #[serde(borrow, default)]
+    reason: Scalar<'a>,
+}
+
+/// One thing that the model made: a message, a call, thoughts, or what a server did itself.
+#[derive(Default, Deserialize)]
+struct Item<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Scalar<'a>,
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+struct Part<'a> {
+    #[serde(borrow, default)]
+    refusal: Scalar<'a>,
+}
 
 /// Reads an answer with a status from 200 to 299.
 pub(in crate::provider) fn decode(context: &Context<'_>) -> Outcome {
-    Err(context.without_answer("this dialect cannot be read yet", None))
+    let response: Response<'_> = context.object()?;
+    let usage = response.usage.and_then(usage);
+    let status = response.status.text();
+    if holds_error(response.error) || status == Some("failed") {
+        return Err(failed(context, response.error, usage));
+    }
+    let reason = response.incomplete_details.and_then(incomplete);
+    end_of(context, status, reason.as_deref(), usage)?;
+    let Some(output) = response.output else {
+        return Err(context.without_answer("the answer holds no output", usage));
+    };
+    let said = Said::of(output);
+    if said.refuses {
+        return Err(context.filtered("refusal", "the model refused to answer", usage));
+    }
+    let finish_reason = match (status, reason.as_deref()) {
+        (_, Some(reason)) => reply::finish_reason(Some(reason)),
+        (None | Some("completed"), None) if said.calls.is_some() => FinishReason::ToolCalls,
+        (status, None) => reply::finish_reason(status),
+    };
+    let text = reply::text(said.text, &finish_reason, said.calls.is_some());
+    if text.is_none() && said.calls.is_none() {
+        let message = "the answer holds neither text nor tool calls";
+        return Err(context.failed(FailureKind::Malformed, Some(EMPTY_REPLY), message, usage));
+    }
+    Ok(Reply {
+        text,
+        tool_calls: said.calls,
+        parsed: None,
+        embedding: None,
+        finish_reason,
+        model: response.model.text().map(str::to_owned),
+        usage,
+    })
+}
+
+/// Why a response is incomplete.
+fn incomplete(details: &RawValue) -> Option<Cow<'_, str>> {
+    let details: Incomplete<'_> = fields::decode(details).ok()?;
+    details.reason.into_text()
+}
+
+/// The failure that a failed response is: what its error says, whose code is final.
+fn failed(context: &Context<'_>, error: Option<&RawValue>, usage: Option<Usage>) -> Failure {
+    match error.filter(|error| holds_error(Some(error))) {
+        Some(error) => {
+            let report = Report {
+                is_final: true,
+                ..Report::of_error(error)
+            };
+            context.refused_by(&report, usage)
+        }
+        None => {
+            let message = "the response failed, and does not say why";
+            context.failed(FailureKind::ServerError, None, message, usage)
+        }
+    }
+}
+
+/// Refuses a response that has not come to an end of its own.
+fn end_of(
+    context: &Context<'_>,
+    status: Option<&str>,
+    reason: Option<&str>,
+    usage: Option<Usage>,
+) -> Result<(), Failure> {
+    match (status, reason) {
+        // To try again would begin another one, and each is billed.
+        (Some(status @ ("queued" | "in_progress")), _) => {
+            let message = format!(
+                "the response is only {status}: the request asks for an answer in the \
+                 background, which is not fetched; leave out the parameter \"background\""
+            );
+            Err(context.failed(FailureKind::BadRequest, Some(status), &message, usage))
+        }
+        (Some("cancelled"), _) => {
+            let message = "the response was cancelled at the provider";
+            Err(context.failed(FailureKind::ServerError, status, message, usage))
+        }
+        (_, Some("content_filter")) => {
+            let message = "the provider's content filter stopped the answer";
+            Err(context.filtered("content_filter", message, usage))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the items of an output say.
+#[derive(Default)]
+struct Said<'a> {
+    text: Option<Cow<'a, str>>,
+    refuses: bool,
+    calls: Option<Box<RawValue>>,
+}
+
+impl<'a> Said<'a> {
+    fn of(output: &'a RawValue) -> Said<'a> {
+        let raws: Vec<&RawValue> = fields::decode(output).unwrap_or_default();
+        let mut said = Said::default();
+        let mut calls = Vec::new();
+        for raw in raws {
+            let item: Item<'_> = json::object(raw).unwrap_or_default();
+            match item.kind.text() {
+                Some("message") => said.add_message(item.content),
+                // Calls that the client has to answer; a server answers the others itself.
+                Some("function_call" | "custom_tool_call") => calls.push(raw.get()),
+                _ => {}
+            }
+        }
+        if !calls.is_empty() {
+            said.calls = RawValue::from_string(format!("[{}]", calls.join(","))).ok();
+        }
+        said
+    }
+
+    fn add_message(&mut self, content: Option<&'a RawValue>) {
+        let Some(content) = content else { return };
+        let text: Content<'_> = fields::decode(content).unwrap_or_default();
+        self.text = match (self.text.take(), text.0) {
+            (Some(have), Some(more)) => Some(have + more),
+            (have, more) => have.or(more),
+        };
+        let parts: Vec<&RawValue> = fields::decode(content).unwrap_or_default();
+        self.refuses |= parts.into_iter().any(|raw| {
+            let part: Part<'_> = json::object(raw).unwrap_or_default();
+            part.refusal.text().is_some_and(|text| !text.is_empty())
+        });
+    }
+}
+
+#[derive(Deserialize)]
+struct Counts<'a> {
+    #[serde(borrow, default)]
+    input_tokens: Scalar<'a>,
+    #[serde(borrow, default)]
+    output_tokens: Scalar<'a>,
+    #[serde(borrow, default)]
+    input_tokens_details: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    output_tokens_details: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+struct Details<'a> {
+    #[serde(borrow, default)]
+    cached_tokens: Scalar<'a>,
+    #[serde(borrow, default)]
+    cache_write_tokens: Scalar<'a>,
+    #[serde(borrow, default)]
+    reasoning_tokens: Scalar<'a>,
+}
+
+/// The tokens; the input includes the cached part, and the output the reasoning.
+fn usage(raw: &RawValue) -> Option<Usage> {
+    let counts: Counts<'_> = json::object(raw)?;
+    let (input, output) = (counts.input_tokens.count(), counts.output_tokens.count());
+    if input.is_none() && output.is_none() {
+        return None;
+    }
+    let details = |raw: Option<&'_ RawValue>, of: fn(&Details<'_>) -> Option<u64>| {
+        let details: Option<Details<'_>> = raw.and_then(json::object);
+        details.and_then(|details| of(&details)).unwrap_or(0)
+    };
+    let (input_tokens, output_tokens) = (input.unwrap_or(0), output.unwrap_or(0));
+    let of_input = counts.input_tokens_details;
+    let cached_input_tokens = details(of_input, |d| d.cached_tokens.count()).min(input_tokens);
+    let written = details(of_input, |d| d.cache_write_tokens.count());
+    let reasoning = details(counts.output_tokens_details, |d| d.reasoning_tokens.count());
+    Some(Usage {
+        input_tokens,
+        output_tokens,
+        cached_input_tokens,
+        cache_write_tokens: written.min(input_tokens - cached_input_tokens),
+        cache_write_1h_tokens: 0,
+        reasoning_tokens: reasoning.min(output_tokens),
+    })
 }

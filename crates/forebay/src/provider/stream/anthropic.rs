@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Delta as Tell, Step, filled, malformed, push_member, push_text, reported, unreadable};
+use super::{Delta as Tell, Step, filled, malformed, object, push_member, push_text, reported};
 use crate::fields;
 use crate::outcome::Failure;
 use crate::provider::errors::Context;
@@ -103,11 +103,7 @@ impl Pieces {
         data: &[u8],
         on: &mut dyn FnMut(Tell<'_>),
     ) -> Result<Step, Failure> {
-        let told: Told<'_> = match data.first() {
-            // A list would be taken for the event's members in order.
-            Some(b'{') => serde_json::from_slice(data).map_err(|_| unreadable(context))?,
-            _ => return Err(unreadable(context)),
-        };
+        let told: Told<'_> = object(context, data)?;
         let kind = told.kind.text().map_or(name, str::as_bytes);
         match kind {
             b"error" => return Err(reported(context, data)),
@@ -116,28 +112,13 @@ impl Pieces {
                     self.model = message.model.text().map(str::to_owned);
                     self.usage[0] = filled(message.usage).map(ToOwned::to_owned);
                 }
+                return Ok(Step::Idle);
             }
-            b"content_block_start" => {
-                let block = told.content_block.map_or(Block::Other, Block::begin);
-                let index = told.index.count().unwrap_or(0);
-                if let Block::ToolUse(tool) = &block {
-                    let before = self.blocks.values();
-                    on(Tell::ToolCall {
-                        index: before.filter(|b| matches!(b, Block::ToolUse(_))).count(),
-                        id: &tool.id,
-                        name: &tool.name,
-                        arguments: "",
-                    });
-                }
-                if self.blocks.insert(index, block).is_some() {
-                    return Err(malformed(context, "the stream begins a block twice"));
-                }
-            }
+            b"ping" => return Ok(Step::Idle),
+            b"content_block_start" => self.begin(context, told, on)?,
             b"content_block_delta" => {
                 let at = told.index.count().unwrap_or(0);
-                if let Some(delta) = &told.delta {
-                    self.tell(at, delta, on);
-                }
+                let place = self.place(at);
                 let block = self.blocks.get_mut(&at);
                 let block = block.ok_or_else(|| {
                     malformed(
@@ -146,7 +127,20 @@ impl Pieces {
                     )
                 })?;
                 if let Some(delta) = told.delta {
-                    block.add(&delta);
+                    block.add(&delta, place, on);
+                }
+            }
+            b"content_block_stop" => {
+                let at = told.index.count().unwrap_or(0);
+                if let Some(Block::ToolUse(tool)) = self.blocks.get(&at)
+                    && tool.is_told_at_once()
+                {
+                    on(Tell::ToolCall {
+                        index: self.place(at),
+                        id: "",
+                        name: "",
+                        arguments: tool.first(),
+                    });
                 }
             }
             b"message_delta" => self.add_end(told),
@@ -154,30 +148,42 @@ impl Pieces {
                 self.is_over = true;
                 return Ok(Step::Over);
             }
-            // `ping`, `content_block_stop`, and what the versions to come add.
+            // What the versions to come add.
             _ => {}
         }
         Ok(Step::More)
     }
 
-    fn tell(&self, at: u64, delta: &Delta<'_>, on: &mut dyn FnMut(Tell<'_>)) {
-        match self.blocks.get(&at) {
-            Some(Block::Text(_)) => on(Tell::Text(delta.text.text().unwrap_or_default())),
-            Some(Block::ToolUse(_)) => {
-                let before = self.blocks.range(..at).map(|(_, block)| block);
-                on(Tell::ToolCall {
-                    index: before.filter(|b| matches!(b, Block::ToolUse(_))).count(),
-                    id: "",
-                    name: "",
-                    arguments: delta.partial_json.text().unwrap_or_default(),
-                });
-            }
-            Some(Block::Other) | None => {
-                if let Some(text) = delta.thinking.text() {
-                    on(Tell::Reasoning(text));
-                }
-            }
+    /// Which of the tool calls a block is.
+    fn place(&self, at: u64) -> usize {
+        let before = self.blocks.range(..at).map(|(_, block)| block);
+        before.filter(|b| matches!(b, Block::ToolUse(_))).count()
+    }
+
+    /// Begins a block.
+    fn begin(
+        &mut self,
+        context: &Context<'_>,
+        told: Told<'_>,
+        on: &mut dyn FnMut(Tell<'_>),
+    ) -> Result<(), Failure> {
+        let block = told.content_block.map_or(Block::Other, Block::begin);
+        let at = told.index.count().unwrap_or(0);
+        if self.blocks.contains_key(&at) {
+            return Err(malformed(context, "the stream begins a block twice"));
         }
+        match &block {
+            Block::Text(text) if !text.is_empty() => on(Tell::Text(text)),
+            Block::ToolUse(tool) => on(Tell::ToolCall {
+                index: self.place(at),
+                id: &tool.id,
+                name: &tool.name,
+                arguments: "",
+            }),
+            Block::Text(_) | Block::Other => {}
+        }
+        self.blocks.insert(at, block);
+        Ok(())
     }
 
     fn add_end(&mut self, told: Told<'_>) {
@@ -267,14 +273,29 @@ impl Block {
         }
     }
 
-    fn add(&mut self, delta: &Delta<'_>) {
+    /// Adds to the block, which is the tool call at this place if it is one.
+    fn add(&mut self, delta: &Delta<'_>, place: usize, on: &mut dyn FnMut(Tell<'_>)) {
         match self {
-            Block::Text(text) => text.push_str(delta.text.text().unwrap_or_default()),
+            Block::Text(text) => {
+                let more = delta.text.text().unwrap_or_default();
+                text.push_str(more);
+                on(Tell::Text(more));
+            }
             Block::ToolUse(tool) => {
                 let more = delta.partial_json.text().unwrap_or_default();
                 tool.input.push_str(more);
+                on(Tell::ToolCall {
+                    index: place,
+                    id: "",
+                    name: "",
+                    arguments: more,
+                });
             }
-            Block::Other => {}
+            Block::Other => {
+                if let Some(text) = delta.thinking.text() {
+                    on(Tell::Reasoning(text));
+                }
+            }
         }
     }
 
@@ -299,10 +320,18 @@ impl Block {
 }
 
 impl ToolUse {
+    /// Whether the block began with the whole input, and no delta brought any.
+    fn is_told_at_once(&self) -> bool {
+        self.input.trim().is_empty()
+    }
+
+    fn first(&self) -> &str {
+        self.first.as_ref().map_or("{}", |input| input.get())
+    }
+
     fn write_input(&self, out: &mut Vec<u8>, may_be_cut: bool) -> Option<()> {
-        if self.input.trim().is_empty() {
-            let first = self.first.as_ref().map_or("{}", |input| input.get());
-            push_member(out, "input", first.as_bytes());
+        if self.is_told_at_once() {
+            push_member(out, "input", self.first().as_bytes());
         } else if serde_json::from_str::<&RawValue>(&self.input).is_ok() {
             push_member(out, "input", self.input.trim().as_bytes());
         } else if may_be_cut {

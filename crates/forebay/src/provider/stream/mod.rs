@@ -5,12 +5,16 @@
 //! and a plain answer cannot differ.
 //!
 //! ```text
-//! body ─► sse ─► event ─► openai | anthropic: pieces by index ─► body of a plain answer
-//!                  └─ error ─► Failure          └─ not all there ─► truncated
+//! body ─► sse ─► event ─► a dialect's pieces, by index ─► body of a plain answer
+//!          │       └─ error ─► Failure   └─ not all there ─► truncated
+//!          └─ JSON between events: an error, or the whole answer
 //! ```
 
 mod anthropic;
+mod assembly;
+mod gemini;
 mod openai;
+mod responses;
 
 #[cfg(test)]
 mod tests;
@@ -18,16 +22,21 @@ mod tests;
 use http::HeaderMap;
 use serde_json::value::RawValue;
 
+pub(super) use assembly::Assembly;
+
 use super::Answer;
 use super::errors::{Context, holds_error};
-use super::sse::{Decoder, Event, TooLarge};
+use super::sse::{Decoder, Event};
 use crate::endpoint::Dialect;
 use crate::fields;
 use crate::outcome::{Failure, FailureKind};
 
 /// What an event means for the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    /// More is to come.
+    /// Nothing was added: the event announces the answer, or keeps the connection alive.
+    Idle,
+    /// Something was added, and more is to come.
     More,
     /// The answer is whole; what follows does not count.
     Over,
@@ -54,10 +63,12 @@ pub enum Delta<'a> {
     },
 }
 
-/// An answer under way in either dialect.
+/// An answer under way in one of the dialects.
 enum Pieces {
     OpenAi(openai::Pieces),
+    Responses(responses::Pieces),
     Anthropic(anthropic::Pieces),
+    Gemini(gemini::Pieces),
 }
 
 /// Whether the body of an answer is a stream, by what it says or else by how it begins.
@@ -106,93 +117,59 @@ pub(super) fn first_data(body: &[u8]) -> Option<Vec<u8>> {
 ///
 /// # Errors
 /// The error that the stream reports; that it ends too early; that it makes no sense.
-pub(super) fn assemble(context: &Context<'_>) -> Result<Vec<u8>, Failure> {
+pub(super) fn assemble(context: &Context<'_>) -> Result<Assembled, Failure> {
     let mut assembly = Assembly::new(context.endpoint.dialect);
     assembly.push(context, context.answer.body, &mut |_| {})?;
-    assembly.finish(context)
+    assembly.finish(context, &mut |_| {})
 }
 
-/// What a stream has brought so far.
-pub(super) struct Assembly {
-    pieces: Pieces,
-    decoder: Decoder,
-    is_over: bool,
-    has_begun: bool,
-    kept: usize,
+/// Puts the body of a plain answer together from a list of Gemini's parts, which is what its
+/// servers stream where no events are asked for.
+///
+/// # Errors
+/// As [`assemble`].
+pub(super) fn assemble_list(context: &Context<'_>) -> Result<Vec<u8>, Failure> {
+    let parts: Vec<&RawValue> = match serde_json::from_slice(context.answer.body) {
+        Ok(parts) => parts,
+        Err(error) => return Err(context.unreadable(&error)),
+    };
+    let mut pieces = Pieces::of(Dialect::Gemini);
+    for part in parts {
+        let data = part.get().as_bytes();
+        pieces.add(context, &Event { name: b"", data }, &mut |_| {})?;
+    }
+    pieces.body(context)
 }
 
-impl Assembly {
-    pub(super) fn new(dialect: Dialect) -> Assembly {
-        Assembly {
-            pieces: match dialect {
-                Dialect::Anthropic => Pieces::Anthropic(anthropic::Pieces::default()),
-                Dialect::Chat | Dialect::Responses | Dialect::Embeddings | Dialect::Gemini => {
-                    Pieces::OpenAi(openai::Pieces::default())
-                }
-            },
-            decoder: Decoder::default(),
-            is_over: false,
-            has_begun: false,
-            kept: 0,
-        }
-    }
+/// What a stream came to.
+pub(super) struct Assembled {
+    /// The body that the answer would have had unstreamed.
+    pub(super) body: Vec<u8>,
+    /// Whether the model had begun to write.
+    pub(super) has_content: bool,
+}
 
-    /// Whether the answer is whole; what follows does not count.
-    pub(super) fn is_over(&self) -> bool {
-        self.is_over
-    }
-
-    /// Whether any content has come, comments not counted.
-    pub(super) fn has_begun(&self) -> bool {
-        self.has_begun
-    }
-
-    /// About how many bytes are kept.
-    pub(super) fn kept(&self) -> usize {
-        self.kept
-    }
-
-    /// Takes a piece of the body, and tells what it adds; `true` when there was any event in it.
-    ///
-    /// # Errors
-    /// The error that the stream reports, or that it makes no sense.
-    pub(super) fn push(
-        &mut self,
-        context: &Context<'_>,
-        mut chunk: &[u8],
-        on: &mut dyn FnMut(Delta<'_>),
-    ) -> Result<bool, Failure> {
-        let too_large = |_: TooLarge| malformed(context, "an event of the answer is too large");
-        let mut any = false;
-        while !self.is_over
-            && let Some(event) = self.decoder.next(&mut chunk).map_err(too_large)?
-        {
-            any = true;
-            self.has_begun = true;
-            self.kept += event.data.len();
-            self.is_over = matches!(self.pieces.add(context, &event, on)?, Step::Over);
-        }
-        Ok(any)
-    }
-
-    /// The body of a plain answer, when the stream is at its end.
-    ///
-    /// # Errors
-    /// When the answer is not whole, or makes no sense.
-    pub(super) fn finish(mut self, context: &Context<'_>) -> Result<Vec<u8>, Failure> {
-        let too_large = |_: TooLarge| malformed(context, "an event of the answer is too large");
-        // Some servers leave out the last blank line; data that are cut are no JSON.
-        if !self.is_over
-            && let Some(event) = self.decoder.finish().map_err(too_large)?
-            && (is_done(&event) || serde_json::from_slice::<&RawValue>(event.data).is_ok())
-        {
-            self.pieces.add(context, &event, &mut |_| {})?;
-        }
-        self.pieces.body(context)
+impl Assembled {
+    /// Marks a failure that the body turned out to be: what was written may be billed.
+    pub(super) fn mark<T>(has_content: bool, result: Result<T, Failure>) -> Result<T, Failure> {
+        result.map_err(|failure| Failure {
+            answer_began: failure.answer_began || (has_content && failure.usage.is_none()),
+            ..failure
+        })
     }
 }
 
 impl Pieces {
+    fn of(dialect: Dialect) -> Pieces {
+        match dialect {
+            // No server streams embeddings.
+            Dialect::Chat | Dialect::Embeddings => Pieces::OpenAi(openai::Pieces::default()),
+            Dialect::Responses => Pieces::Responses(responses::Pieces::default()),
+            Dialect::Anthropic => Pieces::Anthropic(anthropic::Pieces::default()),
+            Dialect::Gemini => Pieces::Gemini(gemini::Pieces::default()),
+        }
+    }
+
     fn add(
         &mut self,
         context: &Context<'_>,
@@ -201,7 +178,7 @@ impl Pieces {
     ) -> Result<Step, Failure> {
         let data = event.data.trim_ascii();
         if data.is_empty() {
-            return Ok(Step::More);
+            return Ok(Step::Idle);
         }
         if event.name == b"error" {
             return Err(reported(context, data));
@@ -209,14 +186,18 @@ impl Pieces {
         match self {
             _ if is_done(event) => Ok(Step::Over),
             Pieces::OpenAi(pieces) => pieces.add(context, data, on),
+            Pieces::Responses(pieces) => pieces.add(context, event.name, data, on),
             Pieces::Anthropic(pieces) => pieces.add(context, event.name, data, on),
+            Pieces::Gemini(pieces) => pieces.add(context, data, on),
         }
     }
 
     fn body(self, context: &Context<'_>) -> Result<Vec<u8>, Failure> {
         match self {
             Pieces::OpenAi(pieces) => pieces.body(),
+            Pieces::Responses(pieces) => pieces.body(),
             Pieces::Anthropic(pieces) => pieces.body(context)?,
+            Pieces::Gemini(pieces) => pieces.body(),
         }
         .ok_or_else(|| {
             let text = "the stream ended before the answer was whole";
@@ -225,7 +206,7 @@ impl Pieces {
     }
 }
 
-/// OpenAI's end of a stream, which gateways write in both dialects; the SDK looks no further than
+/// OpenAI's end of a stream, which gateways write in all dialects; the SDK looks no further than
 /// these bytes either.
 fn is_done(event: &Event<'_>) -> bool {
     event.data.trim_ascii_start().starts_with(b"[DONE]")
@@ -254,6 +235,27 @@ fn unreadable(context: &Context<'_>) -> Failure {
         context,
         "an event of the answer is JSON of an unknown shape, or no JSON",
     )
+}
+
+/// Reads an event's data as an object of this type.
+fn object<'a, T: serde::Deserialize<'a>>(
+    context: &Context<'_>,
+    data: &'a [u8],
+) -> Result<T, Failure> {
+    match data.first() {
+        // A list would be taken for the object's members in order.
+        Some(b'{') => serde_json::from_slice(data).map_err(|_| unreadable(context)),
+        _ => Err(unreadable(context)),
+    }
+}
+
+/// Notes a text that seldom changes.
+fn note(have: &mut Option<String>, new: Option<&str>) {
+    if let Some(new) = new.filter(|new| !new.is_empty())
+        && have.as_deref() != Some(new)
+    {
+        *have = Some(new.to_owned());
+    }
 }
 
 /// Appends a member of an object.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Delta as Told, Step, filled, holds_error, push_member, push_text, reported, unreadable,
+    Delta as Told, Step, filled, holds_error, note, object, push_member, push_text, reported,
 };
 use crate::outcome::Failure;
 use crate::provider::errors::Context;
@@ -19,6 +19,8 @@ use crate::provider::json::{Content, Scalar};
 struct Chunk<'a> {
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    object: Scalar<'a>,
     #[serde(borrow, default)]
     choices: Option<Vec<Option<ChoiceChunk<'a>>>>,
     #[serde(borrow, default)]
@@ -80,32 +82,26 @@ struct FunctionChunk<'a> {
 }
 
 impl ChoiceChunk<'_> {
-    fn tell(&self, on: &mut dyn FnMut(Told<'_>)) {
-        let Some(delta) = self.delta.as_ref().or(self.message.as_ref()) else {
-            return;
-        };
-        if let Some(text) = delta.reasoning() {
-            on(Told::Reasoning(text));
-        }
-        if let Some(text) = delta.content.0.as_deref().filter(|text| !text.is_empty()) {
-            on(Told::Text(text));
-        }
-        for call in delta.tool_calls.iter().flatten().flatten() {
-            let function = call.function.as_ref();
-            let part = |part: Option<&'_ Scalar<'_>>| -> String {
-                part.and_then(Scalar::text).unwrap_or_default().to_owned()
-            };
-            on(Told::ToolCall {
-                index: call.index.count().unwrap_or(0) as usize,
-                id: call.id.text().unwrap_or_default(),
-                name: &part(function.map(|f| &f.name)),
-                arguments: &part(function.map(|f| &f.arguments)),
-            });
-        }
+    /// Whether it brings anything of the answer.
+    fn has_content(&self) -> bool {
+        let has = |scalar: &Scalar<'_>| scalar.text().is_some_and(|text| !text.is_empty());
+        let delta = self.delta.as_ref().or(self.message.as_ref());
+        let is_more = delta.is_some_and(|delta| {
+            delta.text().is_some()
+                || delta.reasoning().is_some()
+                || has(&delta.refusal)
+                || delta.tool_calls.is_some()
+                || delta.function_call.is_some()
+        });
+        is_more || has(&self.finish_reason) || holds_error(self.error)
     }
 }
 
 impl Delta<'_> {
+    fn text(&self) -> Option<&str> {
+        self.content.0.as_deref().filter(|text| !text.is_empty())
+    }
+
     fn reasoning(&self) -> Option<&str> {
         let text = self.reasoning_content.text().or(self.reasoning.text());
         text.filter(|text| !text.is_empty())
@@ -151,28 +147,34 @@ impl Pieces {
         data: &[u8],
         on: &mut dyn FnMut(Told<'_>),
     ) -> Result<Step, Failure> {
-        let chunk: Chunk<'_> = match data.first() {
-            // A list would be taken for the chunk's members in order.
-            Some(b'{') => serde_json::from_slice(data).map_err(|_| unreadable(context))?,
-            _ => return Err(unreadable(context)),
-        };
-        if holds_error(chunk.error) {
+        let chunk: Chunk<'_> = object(context, data)?;
+        // Older vLLM servers write an error without a member of that name.
+        if holds_error(chunk.error) || chunk.object.text() == Some("error") {
             return Err(reported(context, data));
         }
-        if let Some(model) = chunk.model.text().filter(|model| !model.is_empty()) {
-            self.model = Some(model.to_owned());
-        }
+        note(&mut self.model, chunk.model.text());
+        let mut step = Step::Idle;
         if let Some(usage) = filled(chunk.usage) {
             self.usage = Some(usage.to_owned());
+            step = Step::More;
         }
         for choice in chunk.choices.into_iter().flatten().flatten() {
-            let index = choice.index.count().unwrap_or(0);
-            if index == 0 {
-                choice.tell(on);
+            if choice.has_content() {
+                step = Step::More;
             }
-            self.choices.entry(index).or_default().add(choice);
+            let index = choice.index.count().unwrap_or(0);
+            // Only one choice becomes a row.
+            let is_told = index == 0;
+            self.choices
+                .entry(index)
+                .or_default()
+                .add(choice, &mut |delta| {
+                    if is_told {
+                        on(delta);
+                    }
+                });
         }
-        Ok(Step::More)
+        Ok(step)
     }
 
     /// The body of the plain answer; `None` when it is not all there.
@@ -201,21 +203,32 @@ impl Pieces {
 }
 
 impl Choice {
-    fn add(&mut self, chunk: ChoiceChunk<'_>) {
+    fn add(&mut self, chunk: ChoiceChunk<'_>, on: &mut dyn FnMut(Told<'_>)) {
         if let Some(delta) = chunk.delta.or(chunk.message) {
+            if let Some(text) = delta.reasoning() {
+                on(Told::Reasoning(text));
+            }
+            if let Some(text) = delta.text() {
+                on(Told::Text(text));
+            }
             append(&mut self.content, delta.content.0.as_deref());
             append(&mut self.refusal, delta.refusal.text());
             for call in delta.tool_calls.into_iter().flatten().flatten() {
-                self.add_call(&call);
+                self.add_call(&call, on);
             }
             if let Some(function) = delta.function_call {
-                self.function.get_or_insert_default().add(&function);
+                let have = self.function.get_or_insert_default();
+                let (name, arguments) = have.add(&function);
+                on(Told::ToolCall {
+                    index: 0,
+                    id: "",
+                    name,
+                    arguments,
+                });
             }
         }
         // Some servers write an empty reason into every chunk but the last.
-        if let Some(reason) = chunk.finish_reason.text().filter(|text| !text.is_empty()) {
-            self.finish_reason = Some(reason.to_owned());
-        }
+        note(&mut self.finish_reason, chunk.finish_reason.text());
         if let Some(error) = chunk.error.filter(|error| holds_error(Some(error))) {
             self.error = Some(error.to_owned());
         }
@@ -224,7 +237,7 @@ impl Choice {
     /// Adds a part of a call to the one of its index.
     ///
     /// Without an index, an id begins a call and everything else goes on with the last one.
-    fn add_call(&mut self, chunk: &CallChunk<'_>) {
+    fn add_call(&mut self, chunk: &CallChunk<'_>, on: &mut dyn FnMut(Told<'_>)) {
         let id = chunk.id.text().unwrap_or_default();
         let last = self.calls.last_key_value();
         let index = chunk.index.count().unwrap_or_else(|| match last {
@@ -232,16 +245,23 @@ impl Choice {
             Some((last, call)) if id.is_empty() || call.id == id => *last,
             Some((last, _)) => last + 1,
         });
+        let place = self.calls.range(..index).count();
         let call = self.calls.entry(index).or_default();
-        if !id.is_empty() {
+        let is_new_id = !id.is_empty() && call.id != id;
+        if is_new_id {
             id.clone_into(&mut call.id);
         }
         if let Some(kind) = chunk.kind.text().filter(|kind| !kind.is_empty()) {
             kind.clone_into(&mut call.kind);
         }
-        if let Some(function) = &chunk.function {
-            call.function.add(function);
-        }
+        let function = chunk.function.as_ref();
+        let (name, arguments) = function.map_or(("", ""), |chunk| call.function.add(chunk));
+        on(Told::ToolCall {
+            index: place,
+            id: if is_new_id { id } else { "" },
+            name,
+            arguments,
+        });
     }
 
     fn is_over(&self) -> bool {
@@ -297,12 +317,15 @@ impl Call {
 }
 
 impl Function {
-    fn add(&mut self, chunk: &FunctionChunk<'_>) {
+    /// Adds a part, and gives what is new of the name and of the arguments.
+    fn add<'c>(&mut self, chunk: &'c FunctionChunk<'_>) -> (&'c str, &'c str) {
         // Some servers repeat the whole name with every part of the arguments.
         let name = chunk.name.text().filter(|name| *name != self.name);
-        self.name.push_str(name.unwrap_or_default());
-        self.arguments
-            .push_str(chunk.arguments.text().unwrap_or_default());
+        let name = name.unwrap_or_default();
+        let arguments = chunk.arguments.text().unwrap_or_default();
+        self.name.push_str(name);
+        self.arguments.push_str(arguments);
+        (name, arguments)
     }
 
     fn write(&self, out: &mut Vec<u8>) {
