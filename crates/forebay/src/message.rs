@@ -5,6 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use crate::error::Error;
+
 /// The longest name of a shape. Source: OpenAI's and Anthropic's references.
 const LONGEST_NAME: usize = 64;
 
@@ -56,13 +58,50 @@ pub enum Part {
 pub enum Image {
     /// The file's content.
     Bytes {
-        /// Such as `image/png`.
+        /// Such as `image/png`; requests say what the content's first bytes tell.
         media_type: String,
         /// The content; cheap to clone.
         data: Bytes,
     },
     /// An address that the provider fetches.
     Url(String),
+}
+
+/// First bytes and media types of the kinds of pictures that models see. Source: the formats'
+/// specifications; WebP has four bytes of length in between.
+const KINDS: [(&[u8], &str); 5] = [
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"RIFF", "image/webp"),
+];
+
+impl Image {
+    /// A picture of a file's content, of the kind that its first bytes tell.
+    ///
+    /// # Errors
+    /// When it is none of PNG, JPEG, GIF and WebP.
+    pub fn from_bytes(data: impl Into<Bytes>) -> Result<Image, Error> {
+        let data = data.into();
+        match Image::media_type_of(&data) {
+            Some(media_type) => Ok(Image::Bytes {
+                media_type: media_type.to_owned(),
+                data,
+            }),
+            None => Err(Error::config(
+                "the data is no image of a known kind (PNG, JPEG, GIF, WebP)",
+            )),
+        }
+    }
+
+    /// The media type that the first bytes of a file tell; `None` when it is none of PNG, JPEG,
+    /// GIF and WebP.
+    pub fn media_type_of(data: &[u8]) -> Option<&'static str> {
+        let (start, media_type) = KINDS.iter().find(|(start, _)| data.starts_with(start))?;
+        let is_webp = data.get(8..12) == Some(b"WEBP");
+        (*start != b"RIFF" || is_webp).then_some(*media_type)
+    }
 }
 
 /// A model's wish to have a tool called.
@@ -96,8 +135,10 @@ pub struct Tool {
     pub name: String,
     /// What it is for, in words for the model.
     pub description: Option<String>,
-    /// JSON Schema of its arguments.
+    /// JSON Schema of its arguments: a JSON object.
     pub parameters: Arc<RawValue>,
+    /// Whether the provider is to see to it that the arguments fit the schema.
+    pub strict: bool,
 }
 
 /// Which tool the model has to call.

@@ -23,18 +23,23 @@ mod instruct;
 mod json;
 mod messages;
 mod openai;
+mod picture;
 mod reader;
 mod redact;
 mod reply;
 mod responses;
 pub mod sse;
 mod stream;
+mod tools;
+mod turn;
 mod wait;
 
 #[cfg(test)]
 mod recorded;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod written;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -47,6 +52,7 @@ pub use embeddings::{InputOf, Vectors, pack, text_of};
 pub use head::headers;
 pub use reader::StreamReader;
 pub use stream::Delta;
+pub use tools::read_tools;
 
 use stream::Assembled;
 
@@ -70,11 +76,16 @@ pub struct Encoded {
 ///
 /// Members stand in the order model, messages, token cap, temperature, then the others of the
 /// neutral parameters, then the further parameters; a further parameter takes the place of a
-/// member of the same name, so that each name stands once.
+/// member of the same name, so that each name stands once. Where both are objects with members
+/// of their own, such as Gemini's `generationConfig`, they are merged, the further one's members
+/// first.
+///
+/// A JSON array of messages of the endpoint's own dialect is passed on byte for byte; one of
+/// another dialect is translated.
 ///
 /// # Errors
-/// A failure of the kind [`InvalidItem`](crate::outcome::FailureKind::InvalidItem) when the
-/// dialect cannot carry what is asked.
+/// A failure of the kind [`InvalidItem`](crate::outcome::FailureKind::InvalidItem) that names
+/// what the dialect cannot say and where it stands; nothing is dropped in silence.
 pub fn encode(endpoint: &Endpoint, request: &Request) -> Result<Encoded, Failure> {
     if let Content::Raw(raw) = &request.content {
         let path = raw.path.clone();
@@ -96,11 +107,30 @@ pub fn encode(endpoint: &Endpoint, request: &Request) -> Result<Encoded, Failure
         Some(schema) => instruct::instruct(endpoint.dialect, body, schema)?,
         None => body,
     };
+    let most = most_bytes(endpoint.dialect);
+    if body.len() > most {
+        return Err(body::invalid(format!(
+            "the request has {} bytes, the {} dialect takes {most} at the most",
+            body.len(),
+            endpoint.dialect.name()
+        )));
+    }
     Ok(Encoded {
         path: head::path(endpoint, request).into(),
         body: body.into(),
         stream: request.shared.stream,
     })
+}
+
+/// The most bytes of a request. Source: OpenAI's guide to images (50 MB), Anthropic's page of
+/// errors (32 MB), Google's announcement of larger inline data in the Gemini API (100 MB).
+fn most_bytes(dialect: Dialect) -> usize {
+    let mib = match dialect {
+        Dialect::Chat | Dialect::Responses | Dialect::Embeddings => 50,
+        Dialect::Anthropic => 32,
+        Dialect::Gemini => 100,
+    };
+    mib * 1024 * 1024
 }
 
 /// A provider's whole answer to one attempt.

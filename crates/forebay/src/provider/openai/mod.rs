@@ -6,4 +6,6 @@ mod decode;
 mod encode;
 
 pub(super) use decode::decode;
-pub(super) use encode::{NEW_CAP, OLD_CAP, encode};
+pub(super) use encode::{
+    NEW_CAP, OLD_CAP, encode, push_choice_word, push_function, push_named_schema,
+};

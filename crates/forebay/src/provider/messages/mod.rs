@@ -1,29 +1,75 @@
-//! Looks into a JSON array of messages as far as the dialects need it: its roles, and the text
-//! of its system messages.
+//! Reads what a request says, in neutral terms or as people write it.
 //!
-//! Never changes a message: what is passed on is passed on byte for byte.
+//! Owns the choice between passing an array of messages on as it is and translating it: messages
+//! of the endpoint's own dialect are passed on byte for byte, all others are read.
 
-use serde::Deserialize;
+mod form;
+mod object;
+mod parts;
+mod read;
+
 use serde_json::value::RawValue;
 
 use super::body::{invalid, text_of};
-use super::json::Scalar;
+use super::turn::{self, Link, Turn};
+use crate::endpoint::Dialect;
 use crate::fields;
+use crate::item::{Content, Request};
+use crate::message::Role;
 use crate::outcome::Failure;
 
-/// The part of a message that says who speaks.
-#[derive(Deserialize)]
-struct Speaker<'a> {
-    #[serde(borrow, default)]
-    role: Scalar<'a>,
+/// What a request says.
+pub(super) enum Said<'a> {
+    /// Messages of the endpoint's own dialect, to be passed on as they are.
+    Own {
+        array: &'a RawValue,
+        list: Vec<Message<'a>>,
+    },
+    /// Messages to be written.
+    Turns(Vec<Turn<'a>>),
 }
 
-/// One message: as written, and whether it is a system message.
+/// Reads what a request says. The system prompt stands first, unless a JSON array of messages has
+/// one of its own, which is meant for this item and goes before that of all items.
+///
+/// # Errors
+/// When the messages are no messages, or when they are of another dialect and say what this one
+/// cannot.
+pub(super) fn said(dialect: Dialect, request: &Request) -> Result<Said<'_>, Failure> {
+    let link = match dialect {
+        Dialect::Gemini => Link::Name,
+        _ => Link::Id,
+    };
+    let (mut turns, own_system) = match &request.content {
+        Content::Prompt(prompt) => (vec![Turn::text(Role::User, prompt)], false),
+        Content::Conversation(messages) => (turn::of_messages(messages)?, false),
+        Content::Messages(array) => {
+            let list = list(array)?;
+            if list.iter().all(|message| message.forms.hold(dialect)) {
+                return Ok(Said::Own { array, list });
+            }
+            let turns = list.iter().enumerate();
+            let turns = turns.map(|(at, message)| read::message(message.raw, at));
+            let turns = turns.collect::<Result<Vec<_>, _>>()?;
+            let own_system = turns.iter().any(|turn| turn.role == Role::System);
+            (turns, own_system)
+        }
+        Content::Raw(_) => return Err(invalid("a raw request cannot be written anew")),
+    };
+    turn::settle(&mut turns, link)?;
+    if let Some(system) = request.system.as_deref().filter(|_| !own_system) {
+        turns.insert(0, Turn::text(Role::System, system));
+    }
+    Ok(Said::Turns(turns))
+}
+
+/// One message: as written, what it looks like, and whether it is a system message.
 pub(super) struct Message<'a> {
     /// The message as written.
     pub(super) raw: &'a RawValue,
     /// Whether its role is `system` or `developer`.
     pub(super) is_system: bool,
+    forms: form::Forms,
 }
 
 /// The text between the brackets of a messages array.
@@ -54,16 +100,12 @@ pub(super) fn list(messages: &RawValue) -> Result<Vec<Message<'_>>, Failure> {
     raws.into_iter()
         .enumerate()
         .map(|(at, raw)| {
-            let speaker: Speaker<'_> = raw
-                .get()
-                .starts_with('{')
-                .then(|| fields::decode(raw).ok())
-                .flatten()
+            let (is_system, forms) = form::look(raw)
                 .ok_or_else(|| invalid(format!("messages[{at}] is not a JSON object")))?;
-            let role = speaker.role.text().unwrap_or_default();
             Ok(Message {
                 raw,
-                is_system: role == "system" || role == "developer",
+                is_system,
+                forms,
             })
         })
         .collect()
