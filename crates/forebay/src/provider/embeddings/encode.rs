@@ -24,7 +24,7 @@ pub(in crate::provider) fn encode(request: &Request) -> Result<Vec<u8>, Failure>
         }
     }
     body.json("encoding_format", "\"base64\"");
-    Ok(body.end(&request.shared))
+    Ok(body.end())
 }
 
 fn text(request: &Request) -> Result<&str, Failure> {
