@@ -384,6 +384,8 @@ mod tests {
             index,
             n: 1,
             body: None,
+            along: false,
+            split: false,
         }
     }
 

@@ -70,6 +70,11 @@ pub struct LogRecord {
     /// The XXH3-128 hash of the request's body without the members that ask for a stream, as 32
     /// hexadecimal digits.
     pub key: String,
+    /// The keys of the inputs of a call for embeddings, when they stand in a list: each is the
+    /// `key` that the body would have with that input alone in the list's place. Only request
+    /// records have them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
     /// Counts the times a body of this key was received, from 1.
     pub seen: u32,
     /// The answer's status; only answers have one.

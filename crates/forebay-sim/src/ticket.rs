@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::dialect::{Ask, Operation};
+use crate::dialect::{Ask, Operation, input_keys};
 use crate::limits::{Charge, Refusal};
 use crate::log::{DropReason, Event, LogRecord};
 use crate::sim::Shared;
@@ -24,6 +24,8 @@ pub(crate) struct Ticket<'s> {
     output_tokens: u64,
     /// The body's key and how often it was received, if anybody asked.
     pub(crate) body: Option<(u128, u32)>,
+    /// The keys of its inputs, if it is a call for embeddings.
+    keys: Vec<u128>,
     /// The fault that strikes it.
     fault: Option<String>,
     /// Whether no client may take its answer for a good one.
@@ -47,6 +49,7 @@ impl<'s> Ticket<'s> {
             admitted: false,
             output_tokens: 0,
             body: None,
+            keys: Vec::new(),
             fault: None,
             spoiled: false,
             told: false,
@@ -70,6 +73,13 @@ impl<'s> Ticket<'s> {
         self.told = true;
     }
 
+    /// Notes what tells its inputs apart, if there is a log.
+    pub(crate) fn note_inputs(&mut self, body: &[u8]) {
+        if self.operation == Operation::Embeddings && self.shared.log.is_on() {
+            self.keys = input_keys(body);
+        }
+    }
+
     /// Logs the request, if there is a log, once it is known what strikes it.
     pub(crate) fn log(&mut self, connection: u64, ask: &Ask<'_>) {
         let Some((key, seen)) = self.body.filter(|_| self.shared.log.is_on()) else {
@@ -84,6 +94,7 @@ impl<'s> Ticket<'s> {
             operation: self.operation,
             model: ask.model.to_string(),
             key: format!("{key:032x}"),
+            keys: Vec::new(),
             seen,
             status: None,
             input_tokens: ask.input_tokens,
@@ -100,6 +111,7 @@ impl<'s> Ticket<'s> {
                 .config
                 .log_prompts
                 .then(|| ask.prompt.to_string()),
+            keys: self.keys.iter().map(|key| format!("{key:032x}")).collect(),
             ..record
         });
     }

@@ -113,6 +113,27 @@ impl OnLength {
     }
 }
 
+/// How many texts of an embeddings run travel in one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packing {
+    /// The most texts of one request. Default 100: their vectors of 3,072 numbers are 1.6 MB, an
+    /// answer of an ordinary size; requests are then few enough that more texts in each save no
+    /// time, and a text that the provider rejects is alone after seven halvings. OpenAI takes 2,048.
+    pub max_inputs: NonZeroUsize,
+    /// The most estimated tokens of one request; a longer text travels alone. Default 100,000:
+    /// OpenAI takes 300,000, and estimates may be wrong by a factor of two or three.
+    pub max_tokens: u64,
+}
+
+impl Default for Packing {
+    fn default() -> Packing {
+        Packing {
+            max_inputs: NonZeroUsize::new(100).unwrap_or(NonZeroUsize::MIN),
+            max_tokens: 100_000,
+        }
+    }
+}
+
 /// Everything the engine needs to know besides endpoint, items and outputs.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
@@ -141,6 +162,9 @@ pub struct EngineSettings {
     /// What answers have to fit, and how often one that does not is asked for again.
     #[cfg(feature = "schema")]
     pub schema: Option<SchemaCheck>,
+    /// How items travel together, when the requests ask for embeddings; `None` sends each item's
+    /// request by itself.
+    pub embed: Option<Packing>,
 }
 
 impl Default for EngineSettings {
@@ -159,6 +183,7 @@ impl Default for EngineSettings {
             on_length: OnLength::default(),
             #[cfg(feature = "schema")]
             schema: None,
+            embed: None,
         }
     }
 }

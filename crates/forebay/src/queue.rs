@@ -42,6 +42,13 @@ impl<T> Queue<T> {
         }
     }
 
+    /// The same queue, holding at least this many fresh entries.
+    #[must_use]
+    pub fn with_fresh(mut self, least: usize) -> Queue<T> {
+        self.max_fresh = self.max_fresh.max(least);
+        self
+    }
+
     /// Whether another fresh entry may be put in.
     pub fn wants_fresh(&self) -> bool {
         self.fresh.len() < self.max_fresh && self.retries.len() < self.max_retries
@@ -50,6 +57,11 @@ impl<T> Queue<T> {
     /// Puts a fresh entry at the end.
     pub fn push_fresh(&mut self, entry: T) {
         self.fresh.push_back(entry);
+    }
+
+    /// Puts a fresh entry back in front.
+    pub fn put_back(&mut self, entry: T) {
+        self.fresh.push_front(entry);
     }
 
     /// Puts an entry back that is due at a time.

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 const FEWEST: usize = 20;
 
 /// Whether an attempt counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Charge {
     /// Against the item's maximum.
     pub(super) counts: bool,

@@ -30,6 +30,10 @@ pub(super) struct Record<'a> {
     pub(super) was: Option<&'a str>,
     #[serde(default)]
     pub(super) copy: bool,
+    #[serde(default)]
+    pub(super) along: bool,
+    #[serde(default)]
+    pub(super) split: bool,
     pub(super) total: Option<f64>,
     #[serde(borrow)]
     pub(super) row: Option<&'a RawValue>,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::facts::{Facts, Table, key_of};
+use super::facts::{Facts, KeyFacts, Table, key_of};
 use super::read::{Source, at, each_line, not_a};
 use super::report::Report;
 use super::secrets::Secrets;
@@ -30,12 +30,14 @@ pub enum Log<'a> {
 const COUNTS_TOKENS: [&str; 2] = ["count_tokens", "gemini_count_tokens"];
 
 /// A record as far as the judge needs it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Seen {
     what: What,
     seq: u64,
     t_s: f64,
     key: u128,
+    /// The keys of the inputs of a call for embeddings.
+    keys: Vec<u128>,
     output_tokens: u64,
 }
 
@@ -63,6 +65,8 @@ struct LogLine<'a> {
     t_s: f64,
     #[serde(default)]
     key: &'a str,
+    #[serde(borrow, default)]
+    keys: Vec<&'a str>,
     status: Option<u16>,
     #[serde(default)]
     output_tokens: u64,
@@ -79,6 +83,9 @@ pub(super) struct LogFacts {
     pub(super) name: String,
     pub(super) requests: u64,
     pub(super) answers: u64,
+    /// Items that answers, and what may have been some, can be for: a call for embeddings may
+    /// have several.
+    pub(super) answered_items: u64,
     pub(super) dropped: u64,
     pub(super) unknown: u64,
     pub(super) open: u64,
@@ -184,6 +191,7 @@ fn parse(line: &[u8]) -> Option<Seen> {
         seq: line.seq,
         t_s: line.t_s,
         key,
+        keys: line.keys.into_iter().map(key_of).collect::<Option<_>>()?,
         output_tokens: line.output_tokens,
     })
 }
@@ -214,6 +222,7 @@ fn seen(record: &LogRecord) -> Seen {
         seq: record.seq,
         t_s: record.t_s,
         key: key_of(&record.key).unwrap_or_default(),
+        keys: record.keys.iter().filter_map(|key| key_of(key)).collect(),
         output_tokens: record.output_tokens,
     }
 }
@@ -223,12 +232,19 @@ struct Reader<'f> {
     total: LogFacts,
     /// The numbers of this part's requests.
     known: Vec<bool>,
-    /// When the open ones came.
-    open: Table<u64, u64>,
+    /// What is known of the open ones.
+    open: Table<u64, Open>,
     first: f64,
     last: f64,
     /// Added to the times of this part, so that parts never overlap.
     shift: u64,
+}
+
+/// A request without an end.
+#[derive(Debug)]
+struct Open {
+    /// The keys that it counts for, when they are others than its own.
+    keys: Vec<u128>,
 }
 
 impl<'f> Reader<'f> {
@@ -255,35 +271,59 @@ impl<'f> Reader<'f> {
         self.first = self.first.min(seen.t_s);
         self.last = self.last.max(seen.t_s);
         let now = self.shift + nanos(seen.t_s);
-        let facts = self.facts.keys.entry(seen.key).or_default();
         if seen.what == What::Request {
-            facts.requests += 1;
-            facts.log_line = line;
+            let keys = self.counts_for(&seen);
             self.total.requests += 1;
             self.total.starts.push(now);
-            self.open.insert(seen.seq, now);
+            self.each(seen.key, &keys, |facts| {
+                facts.requests += 1;
+                facts.log_line = line;
+            });
+            self.open.insert(seen.seq, Open { keys });
             self.know(place);
             return;
         }
         // An end without its beginning belongs to a request from before this log.
-        if self.open.remove(&seen.seq).is_none() {
+        let Some(open) = self.open.remove(&seen.seq) else {
             return;
-        }
+        };
         self.total.ends.push(now);
+        let items = open.keys.len().max(1) as u64;
         match seen.what {
             What::Answer(status) if (200..300).contains(&status) => {
                 self.total.answers += 1;
-                facts.answers += 1;
-                facts.answered_tokens += seen.output_tokens;
-                facts.tokens_untold |= seen.output_tokens == 0;
+                self.total.answered_items += items;
             }
-            What::Answer(status) => facts.refused += u32::from(status == 429),
             What::Raw => {
                 self.total.unknown += 1;
-                facts.unknown += 1;
+                self.total.answered_items += items;
             }
             What::Dropped => self.total.dropped += 1,
-            What::Spoiled | What::Request | What::Other => {}
+            What::Answer(_) | What::Spoiled | What::Request | What::Other => {}
+        }
+        self.each(seen.key, &open.keys, |facts| ended(facts, &seen));
+    }
+
+    /// The keys that a request counts for instead of its own: those of its inputs, when it was
+    /// put together from items that the journal knows one by one.
+    fn counts_for(&mut self, seen: &Seen) -> Vec<u128> {
+        let is_an_item = self
+            .facts
+            .keys
+            .get(&seen.key)
+            .is_some_and(|key| key.sent > 0);
+        match is_an_item {
+            true => Vec::new(),
+            false => seen.keys.clone(),
+        }
+    }
+
+    /// Tells the facts of each key, or of the request's own one when there are none.
+    fn each(&mut self, own: u128, keys: &[u128], mut tell: impl FnMut(&mut KeyFacts)) {
+        let own = [own];
+        let keys = if keys.is_empty() { &own[..] } else { keys };
+        for key in keys {
+            tell(self.facts.keys.entry(*key).or_default());
         }
     }
 
@@ -316,6 +356,20 @@ impl<'f> Reader<'f> {
     fn finish(mut self) -> LogFacts {
         self.next_part();
         self.total
+    }
+}
+
+/// Notes the end of a request at a key that it counts for.
+fn ended(facts: &mut KeyFacts, seen: &Seen) {
+    match seen.what {
+        What::Answer(status) if (200..300).contains(&status) => {
+            facts.answers += 1;
+            facts.answered_tokens += seen.output_tokens;
+            facts.tokens_untold |= seen.output_tokens == 0;
+        }
+        What::Answer(status) => facts.refused += u32::from(status == 429),
+        What::Raw => facts.unknown += 1,
+        What::Dropped | What::Spoiled | What::Request | What::Other => {}
     }
 }
 

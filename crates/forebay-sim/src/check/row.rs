@@ -20,6 +20,8 @@ struct Members<'a> {
     #[serde(borrow)]
     output: Option<&'a RawValue>,
     #[serde(borrow)]
+    embedding: Option<&'a RawValue>,
+    #[serde(borrow)]
     tool_calls: Option<&'a RawValue>,
     #[serde(borrow)]
     usage: Option<&'a RawValue>,
@@ -97,9 +99,14 @@ impl<'a> Row<'a> {
         });
         Some(Row {
             ok: members.error.is_none() && !refused,
-            answered: [members.output, members.tool_calls, members.response]
-                .iter()
-                .any(Option::is_some),
+            answered: [
+                members.output,
+                members.embedding,
+                members.tool_calls,
+                members.response,
+            ]
+            .iter()
+            .any(Option::is_some),
             id: members.custom_id.map(|id| hash_of_json(id.get())),
             index: number(members.index),
             attempts: number(members.attempts),

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::agree::agree;
 use super::bounds::{Bounds, Sessions};
-use super::charge::{Stretch, is_wanting};
+use super::charge::{Charge, Stretch, is_wanting};
 use super::facts::{DoneFacts, Earlier, Facts, ItemFacts, KeyFacts, key_of};
 use super::journal::{FinishedData, Record, SessionData, parse};
 use super::read::{LineAt, Source, at, each_line, not_a};
@@ -102,6 +102,7 @@ pub(super) fn read(
                 .map(|name| xxh3_128(name.as_bytes())),
             ..JournalFacts::default()
         },
+        charge: Charge::default(),
     };
     // A damaged line is torn only if nothing follows it.
     let mut damaged = None;
@@ -146,6 +147,8 @@ struct Reader<'f> {
     facts: &'f mut Facts,
     bounds: &'f Bounds,
     total: JournalFacts,
+    /// What the last failed request counts for, and so for those that travelled in it.
+    charge: Charge,
 }
 
 impl Reader<'_> {
@@ -253,7 +256,8 @@ impl Reader<'_> {
         };
         self.total.sent += 1;
         if let Some(session) = self.total.sessions.last_mut() {
-            session.retries += u64::from(n > 1);
+            // Items that travel along are sent by the same request.
+            session.retries += u64::from(n > 1 && !record.along);
         }
         let fresh = self
             .facts
@@ -313,9 +317,22 @@ impl Reader<'_> {
 
     fn retry(&mut self, record: &Record<'_>, line: u32) {
         let kind = record.kind.unwrap_or_default();
-        let charge = self.total.stretch.failed(kind, record.billed);
+        let charge = match record.along {
+            true => self.charge,
+            false => self.total.stretch.failed(kind, record.billed),
+        };
+        self.charge = charge;
+        // A pack of items is sent again as two halves, which is no retry of either.
+        let charge = match record.split {
+            true => Charge::default(),
+            false => charge,
+        };
         if let Some(session) = self.total.sessions.last_mut() {
-            session.free += u64::from(!charge.spends);
+            let requests = 1 + u64::from(record.split);
+            session.free += match record.along {
+                true => 0,
+                false => u64::from(!charge.spends) * requests,
+            };
             session.wanting += u64::from(is_wanting(kind));
         }
         self.found_wanting(record, line, kind);

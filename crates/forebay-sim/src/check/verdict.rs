@@ -123,7 +123,7 @@ impl Case<'_> {
             let Some(rows) = self.rows.as_ref().filter(|_| self.rows_are_all()) else {
                 return report.skipped(invariant, "in sum: no results of the whole run were given");
             };
-            let answers = log.answers + log.unknown;
+            let answers = log.answered_items;
             report.checked(
                 invariant,
                 format!("{} ok rows, {answers} answers, in sum", rows.ok),

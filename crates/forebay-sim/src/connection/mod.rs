@@ -149,6 +149,7 @@ where
             let key = key_of(body);
             let sighting = self.shared.seen.count(key);
             ticket.body = Some((key, sighting.seen));
+            ticket.note_inputs(body);
             action = decide(
                 self.shared,
                 &Call {

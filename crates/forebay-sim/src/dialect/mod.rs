@@ -29,7 +29,7 @@ pub(crate) use id::Id;
 pub(crate) use message::tokens;
 pub(crate) use openai::{
     BatchEndpoint, BatchLine, BatchLines, BatchStatus, BatchUsage, DeletedFile, Errors, FileObject,
-    LineOutcome, ListObject, OpenAiBatch, RequestCounts, openai_id, read_lines,
+    LineOutcome, ListObject, OpenAiBatch, RequestCounts, input_keys, openai_id, read_lines,
 };
 
 pub use operation::Operation;

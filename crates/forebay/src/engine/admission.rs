@@ -5,24 +5,31 @@ use std::time::Duration;
 use super::attempt::Start;
 use super::dispatcher::Dispatcher;
 use super::flight::{Flight, Work};
+use super::pack::Filling;
+use crate::journal::Attempt;
 use crate::limit::{LimitedBy, Need, Refusal};
 use crate::money::Usd;
 use crate::outcome::{Failure, FailureKind};
+use crate::provider::text_of;
 
 /// Input tokens that a provider may add to a request's own text: roles and separators.
 const OVERHEAD_TOKENS: u64 = 64;
+
+/// Tokens that mark the beginning and the end of a text to be embedded, where a model has some.
+const SPECIAL_TOKENS: u64 = 8;
 
 impl Dispatcher<'_> {
     /// Admits as many attempts as the limits allow now.
     pub(super) fn admit(&mut self, now: Duration) {
         self.refusal = None;
         while !self.drain.is_stopping() && !self.output.is_full() {
+            let is_ready = self.gather(now);
             let mut retry = self.queue.due_retry(now).is_some();
             let spends = self.queue.due_retry(now).is_some_and(|work| work.spends);
             if spends && let Err(until) = self.budget.take(now) {
                 // Fresh items go first until the budget has grown.
                 retry = false;
-                if self.queue.first_fresh().is_none() {
+                if !is_ready || self.queue.first_fresh().is_none() {
                     let by = LimitedBy::Backoff;
                     self.refusal = Some(Refusal {
                         by,
@@ -33,14 +40,16 @@ impl Dispatcher<'_> {
             }
             let next = if retry {
                 self.queue.due_retry(now)
-            } else {
+            } else if is_ready {
                 self.queue.first_fresh()
+            } else {
+                None
             };
             let Some(work) = next else { return };
             let need = Need {
-                input_tokens: self.estimator.input(work.guess),
+                input_tokens: self.estimator.input(work.guesses()),
                 output_tokens: self.estimator.output(),
-                worst_cost: work.worst_cost,
+                worst_cost: work.worst_costs(),
             };
             let spends = retry && spends;
             match self.limiter.admit(now, &need) {
@@ -48,6 +57,7 @@ impl Dispatcher<'_> {
                     let work = if retry {
                         self.queue.pop_retry()
                     } else {
+                        self.filling = Filling::default();
                         self.queue.pop_fresh()
                     };
                     if let Some(work) = work {
@@ -69,11 +79,17 @@ impl Dispatcher<'_> {
         let work = &mut flight.work;
         work.first_attempt.get_or_insert(now);
         let attempt = work.tries.attempts + 1;
-        self.output
-            .journal
-            .sent(&work.attempt(attempt), work.worst_cost);
+        let journal = &mut self.output.journal;
+        journal.sent(&work.attempt(attempt), work.worst_cost);
+        for work in &work.pack {
+            let along = Attempt {
+                along: true,
+                ..work.attempt(attempt)
+            };
+            journal.sent(&along, work.worst_cost);
+        }
         self.summary.attempts += 1;
-        let request = work.request.clone();
+        let request = work.packed();
         let place = self.flights.put(flight);
         self.starts.push(Start { place, request });
     }
@@ -102,7 +118,14 @@ impl Dispatcher<'_> {
     pub(super) fn worst_cost(&self, work: &Work) -> Option<Usd> {
         self.settings.max_cost?;
         let model = self.model?;
-        let input = work.request.body.len() as u64 + OVERHEAD_TOKENS;
+        let body = &work.request.body;
+        // Vectors are not billed, and of a request for one only the text is.
+        if self.settings.embed.is_some() {
+            let text = text_of(body).map_or(body.len(), |text| text.len());
+            let input = text as u64 + SPECIAL_TOKENS;
+            return Some(model.price.worst_case(input, 0));
+        }
+        let input = body.len() as u64 + OVERHEAD_TOKENS;
         let asked = self.settings.max_tokens.map(u64::from);
         let output = match work.cap.or(asked) {
             Some(tokens) => tokens,

@@ -9,10 +9,10 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::flight::Place;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Dialect, Endpoint};
 use crate::outcome::{Failure, FailureKind, Outcome};
 use crate::provider::{self, Delta, Encoded, StreamReader};
-use crate::transport::{Call, NoAnswer, Opened, Transport};
+use crate::transport::{self, Call, NoAnswer, Opened, Transport};
 
 /// What an attempt starts with.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(super) struct Start {
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) outcome: Outcome,
+    /// The vectors of the items that travelled with the first one.
+    pub(super) more: Vec<Vec<f32>>,
     pub(super) trace: Trace,
     /// Whether a reused connection was closed before any byte of the answer.
     pub(super) stale: bool,
@@ -67,8 +69,19 @@ impl End {
     fn failed(failure: Failure) -> End {
         End {
             outcome: Err(failure),
+            more: Vec::new(),
             trace: Trace::default(),
             stale: false,
+        }
+    }
+}
+
+impl Trace {
+    /// The same, without the provider's body: it is the answer to many items.
+    pub(super) fn without_raw(&self) -> Trace {
+        Trace {
+            raw: Bytes::new(),
+            ..self.clone()
         }
     }
 }
@@ -125,23 +138,40 @@ impl Way<'_> {
             return self.read_stream(opened, began, on).await;
         }
         match opened.collect().await {
-            Ok(answer) => End {
-                outcome: provider::decode(
-                    self.endpoint,
-                    &provider::Answer {
-                        status: answer.status,
-                        headers: &answer.headers,
-                        body: &answer.body,
-                        now: answer.arrived,
-                    },
-                ),
-                trace: Trace {
-                    raw: answer.body,
-                    ..Trace::default()
-                },
-                stale: false,
-            },
+            Ok(answer) => self.read(request, answer),
             Err(failure) => End::failed(failure),
+        }
+    }
+
+    fn read(self, request: &Encoded, answer: transport::Answer) -> End {
+        let read = provider::Answer {
+            status: answer.status,
+            headers: &answer.headers,
+            body: &answer.body,
+            now: answer.arrived,
+        };
+        let mut more = Vec::new();
+        let outcome = match self.endpoint.dialect {
+            Dialect::Embeddings => {
+                let read = provider::decode_vectors(self.endpoint, &read, &request.body);
+                read.map(|vectors| {
+                    let (reply, rest) = vectors.into_reply();
+                    more = rest;
+                    reply
+                })
+            }
+            Dialect::Chat | Dialect::Responses | Dialect::Anthropic | Dialect::Gemini => {
+                provider::decode(self.endpoint, &read)
+            }
+        };
+        End {
+            outcome,
+            more,
+            trace: Trace {
+                raw: answer.body,
+                ..Trace::default()
+            },
+            stale: false,
         }
     }
 
@@ -182,6 +212,7 @@ impl Way<'_> {
         }
         End {
             outcome,
+            more: Vec::new(),
             trace: Trace {
                 duration: None,
                 first_chunk,

@@ -12,6 +12,7 @@ use super::drain::Drain;
 use super::feed::{Chunk, Prepared};
 use super::flight::{Flight, Flights, Place, Work};
 use super::output::Output;
+use super::pack::{self, Filling};
 use super::stats::{Snapshot, Stats};
 use crate::config::EngineSettings;
 use crate::endpoint::Endpoint;
@@ -21,7 +22,7 @@ use crate::limit::{Estimator, LimitedBy, Limiter, Refusal};
 use crate::outcome::{Failure, FailureKind, Signal};
 use crate::price::ModelInfo;
 use crate::queue::Queue;
-use crate::retry::{self, Budget, Decision, EarlyStop, Verdict};
+use crate::retry::{self, Budget, Decision, EarlyStop, Tries, Verdict};
 
 /// The engine's state.
 pub(super) struct Dispatcher<'a> {
@@ -34,6 +35,7 @@ pub(super) struct Dispatcher<'a> {
     pub(super) limiter: Limiter,
     pub(super) estimator: Estimator,
     pub(super) queue: Queue<Box<Work>>,
+    pub(super) filling: Filling,
     pub(super) flights: Flights,
     pub(super) budget: Budget,
     pub(super) early_stop: EarlyStop,
@@ -75,9 +77,12 @@ impl<'a> Dispatcher<'a> {
             output,
             observer,
             stats,
-            queue: Queue::new(limiter.limit()),
+            queue: Queue::new(limiter.limit())
+                .with_fresh(settings.embed.map_or(0, |packing| packing.max_inputs.get())),
+            filling: Filling::default(),
             limiter,
-            estimator: Estimator::new(settings.max_tokens),
+            // Vectors are no output tokens.
+            estimator: Estimator::new(settings.embed.map_or(settings.max_tokens, |_| Some(0))),
             flights: Flights::default(),
             budget: Budget::default(),
             early_stop: EarlyStop::new(earlier.ok > 0),
@@ -196,18 +201,22 @@ impl<'a> Dispatcher<'a> {
             Ok(reply) => {
                 let cost = self.cost_of(reply.usage.as_ref());
                 // An answer without usage still costs: the cap must not trust silence.
-                let charge = cost.or(work.worst_cost).unwrap_or_default();
+                let charge = cost.or(work.worst_costs()).unwrap_or_default();
                 self.limiter
                     .success(now, permit, reply.usage.as_ref(), charge);
                 if let Some(usage) = &reply.usage {
-                    self.estimator.learn(work.guess, usage);
+                    self.estimator.learn(work.guesses(), usage);
                 }
                 self.budget.success();
                 self.early_stop.success();
                 self.note_health(now);
                 self.release_set_aside();
                 work.tries.attempts += 1;
-                self.answered(now, work, (reply, end.trace));
+                if work.pack.is_empty() {
+                    self.answered(now, work, (reply, end.trace));
+                } else {
+                    self.finish_each(work, reply, end.more, &end.trace);
+                }
             }
             Err(failure) => {
                 *self.failed_attempts.entry(failure.kind).or_default() += 1;
@@ -239,6 +248,7 @@ impl<'a> Dispatcher<'a> {
         let first = *work.first_attempt.get_or_insert(now);
         work.tries.age = now.saturating_sub(first);
         let outage = outage && failure.kind.is_outage_sign();
+        let before = work.tries;
         retry::count(&mut work.tries, &failure, stale, outage);
         failure.attempts = work.tries.attempts;
         // A stale connection was almost surely closed before the request arrived.
@@ -264,6 +274,14 @@ impl<'a> Dispatcher<'a> {
                 });
                 work.spends = spends && !outage;
                 self.queue.push_retry(now + after, work);
+            }
+            Decision::GiveUp if !work.pack.is_empty() && pack::may_be_one_items(&failure) => {
+                // The request as a whole failed, which counts against none of its items.
+                work.tries = Tries {
+                    attempts: work.tries.attempts,
+                    ..before
+                };
+                self.split(work, &failure, billed);
             }
             Decision::GiveUp => match self.early_stop.item_failed(&failure) {
                 Verdict::Record => {
@@ -326,7 +344,7 @@ impl<'a> Dispatcher<'a> {
                     .flights
                     .iter()
                     .map(|flight| InFlight {
-                        id: flight.work.id(),
+                        id: flight.work.ids(),
                         attempt: flight.work.tries.attempts + 1,
                         age: now.saturating_sub(flight.permit.sent_at()),
                     })

@@ -172,7 +172,8 @@ impl Dispatcher<'_> {
         let refused = self.refusal.and_then(|refusal| refusal.until);
         // A retry that is due already is what the refusal is about.
         let due = self.queue.next_due().filter(|due| *due > now);
-        [refused, due, self.drain.give_up_at]
+        let filled = self.filling.until().filter(|until| *until > now);
+        [refused, due, filled, self.drain.give_up_at]
             .into_iter()
             .flatten()
             .min()
@@ -191,9 +192,11 @@ impl Dispatcher<'_> {
             self.limiter.ignore(now, permit, &failure, None);
             // No record: the next session counts what was sent and has no end as possibly
             // billed.
-            self.summary.pending += 1;
             self.summary.maybe_billed += 1;
-            self.forget_followers(&work);
+            for work in work.all() {
+                self.summary.pending += 1;
+                self.forget_followers(work);
+            }
         }
         true
     }
@@ -201,9 +204,9 @@ impl Dispatcher<'_> {
     /// Leaves what still waits pending, writes everything, and adds up.
     pub(super) async fn close(mut self, now: Duration) -> Summary {
         let waiting: Vec<_> = self.queue.drain().collect();
-        for work in waiting {
+        for work in waiting.iter().flat_map(|work| work.all()) {
             self.summary.pending += 1;
-            self.forget_followers(&work);
+            self.forget_followers(work);
         }
         for (work, failure, _) in std::mem::take(&mut self.set_aside) {
             self.leave_pending(work, &failure);

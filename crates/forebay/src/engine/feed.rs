@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Dialect, Endpoint};
 use crate::error::Error;
 use crate::item::Item;
 use crate::journal::Key;
@@ -64,9 +64,19 @@ pub fn prepare(endpoint: &Endpoint, item: Item) -> Prepared {
         key,
         guess: request
             .as_ref()
-            .map_or(0.0, |request| input_tokens_of(&request.body)),
+            .map_or(0.0, |request| guess(endpoint, &request.body)),
         request,
     }
+}
+
+/// Input tokens of a request by rule of thumb. Of a request for an embedding only the text
+/// counts: it may be much shorter than the rest.
+fn guess(endpoint: &Endpoint, body: &[u8]) -> f64 {
+    let text = match endpoint.dialect {
+        Dialect::Embeddings => provider::text_of(body),
+        Dialect::Chat | Dialect::Responses | Dialect::Anthropic | Dialect::Gemini => None,
+    };
+    input_tokens_of(text.as_deref().map_or(body, str::as_bytes))
 }
 
 /// A number of prepared items, or the fault that ends the input.

@@ -39,6 +39,8 @@ pub(super) struct Work {
     pub(super) was: Option<String>,
     /// Whether the next attempt spends from the retry budget.
     pub(super) spends: bool,
+    /// Items of an embeddings run that travel in the same request.
+    pub(super) pack: Vec<Box<Work>>,
 }
 
 impl Work {
@@ -65,6 +67,7 @@ impl Work {
             first_attempt: None,
             was: None,
             spends: false,
+            pack: Vec::new(),
         });
         match failure {
             None => Ok(work),
@@ -87,6 +90,8 @@ impl Work {
             index: self.index,
             n,
             body: self.body_key,
+            along: false,
+            split: false,
         }
     }
 

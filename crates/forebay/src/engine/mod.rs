@@ -23,6 +23,7 @@ mod drain;
 mod feed;
 mod flight;
 mod output;
+mod pack;
 mod record;
 mod stats;
 mod verdict;
@@ -131,6 +132,7 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
     let mut timer = Timer::new(&clock);
     let mut ends = Vec::new();
     let mut swept_at = Duration::ZERO;
+    let most_ends = pack::ends_per_turn(ENDS_PER_TURN, settings.embed.as_ref());
     loop {
         let now = clock.now();
         dispatcher.output.journal.stamp();
@@ -165,7 +167,7 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
                 chunks += 1;
                 ready = true;
             }
-            while ends.len() < ENDS_PER_TURN
+            while ends.len() < most_ends
                 && let Poll::Ready(Some(end)) = attempts.poll_next_unpin(cx)
             {
                 ends.push(end);

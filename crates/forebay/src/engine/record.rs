@@ -3,8 +3,9 @@
 use super::attempt::Trace;
 use super::dispatcher::Dispatcher;
 use super::flight::Work;
+use super::pack::shares;
 use crate::event::{Event, Finished, StopReason};
-use crate::journal::{Bill, Done};
+use crate::journal::{Attempt, Bill, Done};
 use crate::money::Usd;
 use crate::outcome::{Failure, FailureKind, FinishReason, Outcome, Reply, Usage};
 use crate::row::RowBody;
@@ -17,8 +18,12 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Ends an item, and those that share its answer.
+    /// Ends an item, those that share its answer, and those that travelled with it when it
+    /// failed.
     pub(super) fn finish(&mut self, work: Box<Work>, outcome: Outcome, trace: Trace) {
+        if let (Err(failure), false) = (&outcome, work.pack.is_empty()) {
+            return self.fail_each(work, failure, &trace);
+        }
         for follower in self.take_followers(&work) {
             self.summary.shared += 1;
             let shared = match &outcome {
@@ -141,11 +146,51 @@ impl Dispatcher<'_> {
         Some(self.model?.price.cost(usage?))
     }
 
-    /// Records an attempt that is not the item's last; what it was billed for counts.
+    /// Records an attempt that is not the item's last, nor that of those that travelled with it;
+    /// what it was billed for counts.
     pub(super) fn record_retry(&mut self, work: &mut Work, failure: &Failure, maybe: bool) {
+        self.record_failed(work, (failure, maybe), false);
+    }
+
+    /// Records an attempt of a pack that is sent again in parts.
+    pub(super) fn record_split(&mut self, work: &mut Work, failure: &Failure, maybe: bool) {
+        self.record_failed(work, (failure, maybe), true);
+    }
+
+    fn record_failed(&mut self, lead: &mut Work, (failure, maybe): (&Failure, bool), split: bool) {
+        let n = lead.tries.attempts;
         let usage = failure.usage.as_deref().copied();
+        let mut pack = std::mem::take(&mut lead.pack);
+        let attempt = Attempt {
+            split,
+            ..lead.attempt(n)
+        };
+        if pack.is_empty() {
+            return self.record_part(lead, &attempt, (failure.kind, usage, maybe));
+        }
+        let guesses = std::iter::once(lead.guess).chain(pack.iter().map(|work| work.guess));
+        let mut shares = shares(usage.as_ref(), guesses).into_iter();
+        let mut next = || (failure.kind, shares.next().flatten(), maybe);
+        self.record_part(lead, &attempt, next());
+        for work in &mut pack {
+            let attempt = Attempt {
+                split,
+                along: true,
+                ..work.attempt(n)
+            };
+            self.record_part(work, &attempt, next());
+        }
+        lead.pack = pack;
+    }
+
+    fn record_part(
+        &mut self,
+        work: &mut Work,
+        attempt: &Attempt,
+        (kind, usage, maybe): (FailureKind, Option<Usage>, bool),
+    ) {
         let cost = self.cost_of(usage.as_ref());
-        if usage.is_some() || failure.kind.is_answer() {
+        if usage.is_some() || kind.is_answer() {
             self.add_bill(usage.as_ref(), cost);
             work.spent.add(usage.as_ref(), cost);
         }
@@ -155,19 +200,18 @@ impl Dispatcher<'_> {
             maybe,
             worst: work.worst_cost,
         };
-        let attempts = work.tries.attempts;
-        self.output
-            .journal
-            .retry(&work.attempt(attempts), failure.kind, &bill);
+        self.output.journal.retry(attempt, kind, &bill);
     }
 
     /// Leaves an item without outcome for a later session.
     pub(super) fn leave_pending(&mut self, mut work: Box<Work>, failure: &Failure) {
-        self.summary.pending += 1;
+        self.summary.pending += work.all().count() as u64;
         if work.tries.attempts > 0 || failure.kind == FailureKind::Cancelled {
             self.record_retry(&mut work, failure, failure.may_have_been_billed());
         }
-        self.forget_followers(&work);
+        for work in work.all() {
+            self.forget_followers(work);
+        }
     }
 
     /// Leaves the items that share an answer pending with the one they wait for.

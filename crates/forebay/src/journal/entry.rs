@@ -15,14 +15,26 @@ pub struct Attempt {
     pub n: u32,
     /// The key of what is really sent, when it is not the item's own request.
     pub body: Option<Key>,
+    /// Whether the item travels in the request of the one recorded before it.
+    pub along: bool,
+    /// Whether the items that travelled together are sent again in parts: the attempt counts
+    /// against none of them.
+    pub split: bool,
 }
 
 impl Attempt {
     pub(super) fn write<'a>(&self, line: Line<'a>) -> Line<'a> {
-        line.key(self.key)
+        let mut line = line
+            .key(self.key)
             .asked(self.body)
             .plain("i", self.index)
-            .plain("n", self.n)
+            .plain("n", self.n);
+        for (name, is_so) in [("along", self.along), ("split", self.split)] {
+            if is_so {
+                line = line.plain(name, true);
+            }
+        }
+        line
     }
 }
 

@@ -185,8 +185,10 @@ impl History {
         session.last = record.at.or(session.last);
         match record.t {
             "sent" => {
-                session.attempts += 1;
-                if record.at.is_some_and(|at| now - at < 86_400.0) {
+                // Several items may travel in one exchange.
+                let is_request = record.along != Some(true);
+                session.attempts += u64::from(is_request);
+                if is_request && record.at.is_some_and(|at| now - at < 86_400.0) {
                     self.requests_of_a_day += 1;
                 }
                 if let Some(key) = record.key() {

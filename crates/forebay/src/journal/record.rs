@@ -91,6 +91,8 @@ pub struct Record<'a> {
     pub was: Option<&'a str>,
     /// Whether this row repeats an earlier one with other input fields.
     pub copy: Option<bool>,
+    /// Whether the item travels in the request of the item recorded before it.
+    pub along: Option<bool>,
     /// Items in the input, or seconds that a session took.
     pub total: Option<f64>,
     /// The row's body.

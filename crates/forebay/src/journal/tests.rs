@@ -66,6 +66,8 @@ fn first(index: u64) -> Attempt {
         index,
         n: 1,
         body: None,
+        along: false,
+        split: false,
     }
 }
 

@@ -27,6 +27,9 @@ mod resume;
 /// Answers that have to fit a schema, and answers that a cap on tokens cut.
 mod schema;
 
+/// Embeddings: many items in one request, and a row for each.
+mod embed;
+
 /// Permits under random ends: everything comes back.
 mod permits;
 

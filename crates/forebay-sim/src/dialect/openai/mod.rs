@@ -19,6 +19,7 @@ pub(crate) use batch::{
     BatchEndpoint, BatchLine, BatchLines, BatchStatus, BatchUsage, DeletedFile, Errors, FileObject,
     LineOutcome, ListObject, OpenAiBatch, RequestCounts, openai_id, read_lines,
 };
+pub(crate) use embeddings::keys as input_keys;
 pub(super) use embeddings::{embeddings, parse as parse_embeddings};
 pub(super) use error::{bad_key, error};
 pub(super) use rate::{rate_headers, refusal};

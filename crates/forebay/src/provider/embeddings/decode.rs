@@ -55,16 +55,24 @@ struct Counts<'a> {
 
 /// Reads an answer with a status from 200 to 299 to a request for one vector.
 pub(in crate::provider) fn decode(context: &Context<'_>) -> Outcome {
-    let answer = read(context, 1)?;
-    Ok(Reply {
-        text: None,
-        tool_calls: None,
-        parsed: None,
-        embedding: answer.vectors.into_iter().next(),
-        finish_reason: FinishReason::Stop,
-        model: answer.model,
-        usage: answer.usage,
-    })
+    read(context, 1).map(|vectors| vectors.into_reply().0)
+}
+
+impl Vectors {
+    /// The reply of the first text, with the tokens of all, and the other texts' vectors.
+    pub fn into_reply(self) -> (Reply, Vec<Vec<f32>>) {
+        let mut vectors = self.vectors.into_iter();
+        let reply = Reply {
+            text: None,
+            tool_calls: None,
+            parsed: None,
+            embedding: vectors.next(),
+            finish_reason: FinishReason::Stop,
+            model: self.model,
+            usage: self.usage,
+        };
+        (reply, vectors.collect())
+    }
 }
 
 /// Reads an answer with a status from 200 to 299 to a request with this body.
