@@ -66,6 +66,7 @@
 //! what is wrong with the run as a whole is an [`error::Error`], which ends it.
 
 pub mod catalogue;
+pub mod client;
 pub mod config;
 pub mod disk;
 pub mod endpoint;
@@ -89,3 +90,8 @@ pub mod schema;
 pub mod sink;
 pub mod source;
 pub mod transport;
+
+#[cfg(feature = "blocking")]
+pub use client::blocking;
+pub use client::{ChatRequest, Client, Reply};
+pub use outcome::{Failure, FailureKind, FinishReason, Usage};

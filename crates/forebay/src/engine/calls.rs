@@ -15,16 +15,14 @@ const MOST: usize = 64;
 
 /// The calls of an endpoint by path.
 #[derive(Debug)]
-pub(super) struct Calls<'a> {
-    transport: &'a Transport,
+pub(super) struct Calls {
     headers: HeaderMap,
     known: HashMap<Arc<str>, Arc<Call>>,
 }
 
-impl<'a> Calls<'a> {
-    pub(super) fn new(transport: &'a Transport, endpoint: &Endpoint) -> Calls<'a> {
+impl Calls {
+    pub(super) fn new(endpoint: &Endpoint) -> Calls {
         Calls {
-            transport,
             headers: provider::headers(endpoint),
             known: HashMap::new(),
         }
@@ -34,13 +32,17 @@ impl<'a> Calls<'a> {
     ///
     /// # Errors
     /// When it cannot be part of a URL.
-    pub(super) fn of(&mut self, path: &Arc<str>) -> Result<Arc<Call>, Failure> {
+    pub(super) fn of(
+        &mut self,
+        transport: &Transport,
+        path: &Arc<str>,
+    ) -> Result<Arc<Call>, Failure> {
         if let Some(call) = self.known.get(path) {
             return Ok(Arc::clone(call));
         }
-        let call = self.transport.call(path, &self.headers);
-        let call =
-            call.map_err(|error| Failure::new(FailureKind::InvalidItem, error.to_string()))?;
+        let call = transport
+            .call(path, &self.headers)
+            .map_err(|error| Failure::new(FailureKind::InvalidItem, error.to_string()))?;
         if self.known.len() >= MOST {
             self.known.clear();
         }

@@ -22,6 +22,7 @@ mod dispatcher;
 mod drain;
 mod feed;
 mod flight;
+mod lane;
 mod output;
 mod pack;
 mod record;
@@ -39,6 +40,7 @@ use tokio::time::{Instant, Sleep};
 
 pub use control::{Command, Control, ControlReceiver, control};
 pub use feed::{Chunk, Feed, Prepared, feed_in_thread, prepare};
+pub(crate) use lane::{Answered, Lane, Told};
 pub use stats::{Snapshot, Stats};
 
 use crate::config::EngineSettings;
@@ -125,7 +127,7 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
         mut control,
         stats,
     } = run;
-    let mut calls = Calls::new(transport, endpoint);
+    let mut calls = Calls::new(endpoint);
     let output = Output::new(journal, sink);
     let mut dispatcher = Dispatcher::new((endpoint, settings), model, output, observer, stats);
     let mut attempts = FuturesUnordered::new();
@@ -139,7 +141,7 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
         dispatcher.admit(now);
         if dispatcher.turn_ended(now).await {
             for start in dispatcher.take_starts() {
-                let call = calls.of(&start.request.path);
+                let call = calls.of(transport, &start.request.path);
                 attempts.push(attempt::make(transport, endpoint, call, start));
             }
         }

@@ -10,6 +10,8 @@ mod judge;
 mod pace;
 
 /// What each answer of a misbehaving provider leads to.
+/// The client that programs use.
+mod client;
 mod faults;
 
 /// Event streams as answers to plain requests.

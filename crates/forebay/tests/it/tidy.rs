@@ -94,7 +94,7 @@ fn imports_point_down_only() {
     let mut wrong = Vec::new();
     for (room, path) in library_files() {
         let own: &[&str] = match room.as_str() {
-            "engine" => continue,
+            "engine" | "client" => continue,
             room if VOCABULARY.contains(&room) => &[],
             room if POLICY.contains(&room) => &POLICY,
             room if WIRE.contains(&room) => &WIRE,
@@ -142,6 +142,7 @@ fn policy_knows_no_clock_no_runtime_and_no_wire() {
 fn the_library_never_prints_exits_or_reads_the_environment() {
     for (_, path) in library_files() {
         let code = shipped(&path);
+        let reads_env = path.ends_with("client/env.rs");
         for word in [
             "println!",
             "eprintln!",
@@ -151,7 +152,12 @@ fn the_library_never_prints_exits_or_reads_the_environment() {
             "clap",
             "axum",
         ] {
-            assert!(!code.contains(word), "{} uses {word}", path.display());
+            let is_fine = reads_env && word == "env::var";
+            assert!(
+                is_fine || !code.contains(word),
+                "{} uses {word}",
+                path.display()
+            );
         }
     }
 }

@@ -1,0 +1,63 @@
+//! A reply as a program gets it.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use crate::engine::Answered;
+use crate::money::Usd;
+use crate::outcome::{Failure, FailureKind, FinishReason, Usage};
+
+/// A finished answer.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// The answer's text; empty when it holds only tool calls.
+    pub text: String,
+    /// Tool calls in the provider's own JSON, as an array, when there are any.
+    pub tool_calls: Option<Box<RawValue>>,
+    /// Why the provider stopped writing.
+    pub finish_reason: FinishReason,
+    /// The model that answered, as the provider names it.
+    pub model: Option<String>,
+    /// Tokens used; `None` when the provider did not say.
+    pub usage: Option<Usage>,
+    /// What it cost; `None` when the price or the usage is not known.
+    pub cost: Option<Usd>,
+    /// Attempts made, this one included.
+    pub attempts: u32,
+    /// Duration of the attempt that succeeded.
+    pub duration: Duration,
+    /// From its start to the first content, when the answer was streamed.
+    pub time_to_first_chunk: Option<Duration>,
+}
+
+impl Reply {
+    pub(super) fn new(answered: Answered) -> Reply {
+        let reply = answered.reply;
+        Reply {
+            text: reply.text.unwrap_or_default(),
+            tool_calls: reply.tool_calls,
+            finish_reason: reply.finish_reason,
+            model: reply.model,
+            usage: reply.usage,
+            cost: answered.cost,
+            attempts: answered.attempts,
+            duration: answered.duration,
+            time_to_first_chunk: answered.first_chunk,
+        }
+    }
+
+    /// The text as JSON of this type.
+    ///
+    /// # Errors
+    /// A failure of the kind [`SchemaMismatch`](FailureKind::SchemaMismatch) when it is not.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        serde_json::from_str(&self.text).map_err(|error| {
+            // The error's own words may quote the answer.
+            let place = format!("line {} column {}", error.line(), error.column());
+            let what = format!("the answer is not JSON of the type asked for, at {place}");
+            Failure::new(FailureKind::SchemaMismatch, what)
+        })
+    }
+}
