@@ -16,7 +16,7 @@ use forebay::money::Usd;
 use forebay::price::{Price, PriceTable};
 use serde::Deserialize;
 
-use crate::args::{DialectArg, StreamArg};
+use crate::args::{DialectArg, OnLengthArg, SchemaModeArg, StreamArg};
 use crate::env_vars;
 
 /// The name that is looked for in the working directory.
@@ -51,6 +51,11 @@ pub(crate) struct RunDefaults {
     pub(crate) max_tokens: Option<std::num::NonZeroU32>,
     pub(crate) temperature: Option<Temperature>,
     pub(crate) stream: Option<StreamArg>,
+    pub(crate) schema: Option<PathBuf>,
+    pub(crate) schema_name: Option<String>,
+    pub(crate) schema_mode: Option<SchemaModeArg>,
+    pub(crate) schema_retries: Option<SchemaRetries>,
+    pub(crate) on_length: Option<OnLengthArg>,
     #[serde(default)]
     pub(crate) params: BTreeMap<String, serde_json::Value>,
     pub(crate) id_field: Option<String>,
@@ -177,6 +182,23 @@ impl TryFrom<u32> for Attempts {
             Ok(Attempts(n))
         } else {
             Err(format!("{n} is not in 1..={most}"))
+        }
+    }
+}
+
+/// Further questions per item, within the flag's bounds.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "u32")]
+pub(crate) struct SchemaRetries(pub(crate) u32);
+
+impl TryFrom<u32> for SchemaRetries {
+    type Error = String;
+    fn try_from(n: u32) -> Result<SchemaRetries, String> {
+        let most = crate::args::MOST_SCHEMA_RETRIES;
+        if n <= most {
+            Ok(SchemaRetries(n))
+        } else {
+            Err(format!("{n} is not in 0..={most}"))
         }
     }
 }

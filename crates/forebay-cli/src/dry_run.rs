@@ -6,6 +6,7 @@ use std::time::Duration;
 use forebay::config::Limits;
 use forebay::engine::prepare;
 use forebay::error::Error;
+use forebay::message::{AnswerSchema, SchemaMode};
 use forebay::money::Usd;
 use forebay::price::PriceTable;
 use forebay::source::Source;
@@ -61,6 +62,9 @@ fn describe(plan: &Plan, totals: &Totals) -> String {
             line("", example.clone());
         }
     }
+    if let Some(schema) = &plan.prompting.parameters.schema {
+        line("schema", told(schema));
+    }
     let input = totals.input_tokens.ceil() as u64;
     line("input tokens", format!("about {}", units::count(input)));
     let cap = plan.settings.max_tokens.map(u64::from);
@@ -101,6 +105,18 @@ fn cost(plan: &Plan, input: u64, assumed: u64, most: Option<u64>) -> String {
         units::dollars(dollars(assumed)),
         PriceTable::SNAPSHOT
     )
+}
+
+/// How the provider is told the shape of the answers.
+fn told(schema: &AnswerSchema) -> String {
+    let how = match (schema.mode, schema.strict) {
+        (SchemaMode::Prompt, _) => "in the system prompt",
+        (SchemaMode::Native, true) => "in the dialect's own member",
+        (SchemaMode::Native, false) => {
+            "in the dialect's own member, as an aim where the dialect has a strict mode"
+        }
+    };
+    format!("{}, told {how}", schema.name)
 }
 
 /// The longest of what each limit makes it take.

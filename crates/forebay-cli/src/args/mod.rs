@@ -4,6 +4,7 @@ mod check;
 mod endpoint;
 mod proxy;
 mod run;
+mod shape;
 mod sim;
 mod values;
 
@@ -15,6 +16,7 @@ pub(crate) use check::CheckArgs;
 pub(crate) use endpoint::{DialectArg, EndpointArgs};
 pub(crate) use proxy::{DirectionArg, ProxyArgs};
 pub(crate) use run::{DurabilityArg, MOST_ATTEMPTS, OrderArg, ProgressArg, RunArgs, StreamArg};
+pub(crate) use shape::{MOST_SCHEMA_RETRIES, OnLengthArg, SchemaModeArg, ShapeArgs};
 pub(crate) use sim::{SimArgs, SimCommand};
 pub(crate) use values::{concurrency, duration, temperature};
 

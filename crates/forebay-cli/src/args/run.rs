@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use forebay::money::Usd;
 
-use super::{EndpointArgs, values};
+use super::{EndpointArgs, ShapeArgs, values};
 
 /// Attempts per item that may be asked for: more are no patience but a hammer.
 pub(crate) const MOST_ATTEMPTS: u32 = 1_000;
@@ -72,6 +72,8 @@ pub(crate) struct RunArgs {
     #[arg(long = "param", value_name = "KEY=JSON", help_heading = REQUEST, value_parser = values::parameter)]
     pub(crate) params: Vec<(String, String)>,
 
+    #[command(flatten)]
+    pub(crate) shape: ShapeArgs,
     #[command(flatten)]
     pub(crate) to: EndpointArgs,
 

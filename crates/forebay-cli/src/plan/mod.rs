@@ -5,6 +5,7 @@
 mod endpoint;
 mod output;
 mod request;
+mod shape;
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -49,11 +50,17 @@ impl Plan {
         let entry = server.entry(&config);
         let table = config.price_table();
         let model = table.find(server.price_name(), &route.model);
+        let shape = shape::shape(&args.shape, &config.run)?;
+        let told = shape.as_ref().map(|shape| shape.told.clone());
         let prompting = Prompting {
-            parameters: request::parameters(args, &config.run, &route.model)?,
+            parameters: request::parameters(args, &config.run, (&route.model, told))?,
             ..prompting
         };
-        let settings = settings(args, &config, entry, &prompting);
+        let settings = EngineSettings {
+            on_length: shape::on_length(&args.shape, &config.run, shape.is_some()),
+            schema: shape.map(|shape| shape.check),
+            ..settings(args, &config, entry, &prompting)
+        };
         if settings.max_cost.is_some() {
             check_cap(model.as_ref(), &route.model, settings.max_tokens)?;
         }

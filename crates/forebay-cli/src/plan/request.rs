@@ -6,6 +6,7 @@ use std::sync::Arc;
 use forebay::error::Error;
 use forebay::item::Parameters;
 use forebay::journal::{Key, Settings};
+use forebay::message::AnswerSchema;
 use forebay::source::{Format, InputSpec, Location, Prompting};
 use serde_json::value::RawValue;
 
@@ -89,7 +90,7 @@ fn text_or_file(text: Option<&String>, file: Option<&Path>) -> Result<Option<Str
 pub(super) fn parameters(
     args: &RunArgs,
     run: &RunDefaults,
-    model: &str,
+    (model, schema): (&str, Option<AnswerSchema>),
 ) -> Result<Arc<Parameters>, Error> {
     let mut extra: Vec<(String, Box<RawValue>)> = Vec::new();
     let mut put = |name: &str, json: String| -> Result<(), Error> {
@@ -129,6 +130,7 @@ pub(super) fn parameters(
             .max_tokens
             .or(run.max_tokens.map(std::num::NonZeroU32::get)),
         temperature: args.temperature.or(run.temperature.map(|t| t.0)),
+        schema,
         extra,
         ..Parameters::default()
     };
@@ -151,6 +153,14 @@ pub(super) fn token_cap(parameters: &Parameters) -> Option<u32> {
         .filter_map(|(_, value)| value.get().parse().ok())
         .max();
     by_parameter.or(parameters.max_tokens)
+}
+
+fn schema_identity(parameters: &Parameters) -> String {
+    let Some(schema) = &parameters.schema else {
+        return "none".to_owned();
+    };
+    let hash = Key::of("schema", schema.schema.get().as_bytes());
+    format!("hash:{:032x} {} {:?}", hash.0, schema.name, schema.mode)
 }
 
 /// What makes two runs the same one: what their requests are made of.
@@ -178,6 +188,7 @@ pub(super) fn identity(prompting: &Prompting, server: &Server) -> Settings {
             or_default(parameters.temperature.map(|t| t.to_string())),
         ),
         ("id-field".into(), or_default(prompting.id_field.clone())),
+        ("schema".into(), schema_identity(parameters)),
     ];
     let mut extra: Vec<_> = parameters.extra.iter().collect();
     extra.sort_by(|a, b| a.0.cmp(&b.0));

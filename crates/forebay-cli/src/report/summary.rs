@@ -9,7 +9,7 @@ use std::time::Duration;
 use forebay::event::{StopReason, Summary};
 use forebay::journal::Totals;
 use forebay::money::Usd;
-use forebay::outcome::Failure;
+use forebay::outcome::{Failure, FailureKind};
 
 use super::tally::Tally;
 use super::{Block, ClosingJson, RunTotals, WIDTH, one_line, units, what_happened};
@@ -332,6 +332,7 @@ fn add_attempts(closing: &Closing<'_>, block: &mut Block) {
         let all = units::count(s.attempts);
         block.line("attempts", &format!("{all}: {}", parts.join(", ")));
     }
+    add_asked_again(closing, block);
     let (outages, down) = closing.tally.outages();
     if outages > 0 {
         let n = units::count(outages);
@@ -352,6 +353,25 @@ fn add_attempts(closing: &Closing<'_>, block: &mut Block) {
         .collect();
     if !limits.is_empty() {
         block.line("limited", &limits.join(", "));
+    }
+}
+
+/// Answers that would not do and were asked for again.
+fn add_asked_again(closing: &Closing<'_>, block: &mut Block) {
+    let retries = closing.tally.retries();
+    let words = [
+        (FailureKind::SchemaMismatch, "did not fit the schema"),
+        (FailureKind::Length, "the token limit cut"),
+    ];
+    let parts: Vec<_> = words
+        .iter()
+        .filter_map(|(kind, what)| {
+            let n = retries.get(kind.label())?;
+            Some(format!("{} that {what}", units::counted(*n, "answer")))
+        })
+        .collect();
+    if !parts.is_empty() {
+        block.line("re-asked", &parts.join(", "));
     }
 }
 
