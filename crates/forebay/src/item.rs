@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::message::{AnswerSchema, Message, SchemaMode, Tool, ToolChoice};
+use crate::message::{AnswerSchema, Message, Tool, ToolChoice};
 use crate::outcome::Failure;
 
 /// One input unit, read and resolved.
@@ -94,12 +94,4 @@ pub struct Parameters {
     pub stream: bool,
     /// Further members of the request body, in order: name and JSON value.
     pub extra: Vec<(String, Box<RawValue>)>,
-}
-
-impl Parameters {
-    /// The shape of the answer, when the dialect's own member is to tell it.
-    pub fn native_schema(&self) -> Option<&AnswerSchema> {
-        let schema = self.schema.as_ref();
-        schema.filter(|schema| schema.mode == SchemaMode::Native)
-    }
 }

@@ -19,9 +19,11 @@ const SCHEMA: &str = r#"{"type":"object","properties":{"label":{"type":"string"}
     "required":["label"],"additionalProperties":false}"#;
 const FITS: &str = r#"{"label":"bug"}"#;
 /// The dialects that the engine can ask again in.
-const DIALECTS: [(Dialect, &str); 2] = [
+const DIALECTS: [(Dialect, &str); 4] = [
     (Dialect::Chat, "gpt-4o-mini"),
+    (Dialect::Responses, "gpt-4o-mini"),
     (Dialect::Anthropic, "claude-haiku-4-5"),
+    (Dialect::Gemini, "gemini-2.5-flash"),
 ];
 
 /// Tickets to be labelled by a model whose first answers to each do not fit.
@@ -265,9 +267,9 @@ async fn the_cap_on_cost_counts_what_is_asked_again() {
 /// Long answers under a small cap on output tokens.
 fn cut(on_length: OnLength, cap: u32) -> Scenario {
     let mut scenario = Scenario {
-        // Sixteen tokens when it is echoed.
+        // 64 tokens when it is echoed.
         prompts: (0..4)
-            .map(|at| format!("item {at} {}", "y".repeat(57)))
+            .map(|at| format!("item {at} {}", "y".repeat(249)))
             .collect(),
         ..Scenario::default()
     };
@@ -283,18 +285,18 @@ async fn a_cut_answer_is_asked_for_again_with_more_room() {
         let ended = Scenario {
             provider,
             model,
-            ..cut(OnLength::Retry, 4)
+            ..cut(OnLength::Retry, 16)
         }
         .run()
         .await;
-        // Four tokens, eight, and then all sixteen.
+        // 16 tokens, 32, and then all 64.
         assert_eq!(
             (ended.summary.ok, ended.summary.attempts),
             (4, 12),
             "{provider:?}"
         );
         for row in &ended.rows {
-            assert_eq!(row["usage"]["output_tokens"], 4 + 8 + 16);
+            assert_eq!(row["usage"]["output_tokens"], 16 + 32 + 64);
             assert_eq!(
                 (&row["attempts"], &row["finish_reason"]),
                 (&json!(3), &json!("stop"))
