@@ -9,6 +9,9 @@ mod exit_code;
 mod fault_list;
 mod help;
 mod machine;
+mod models;
+mod nearest;
+mod network;
 mod panic;
 mod plan;
 mod prices;
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Status(args) => status::status(&args.file, args.json).map(print),
         Command::Providers(args) => providers::providers(args).map(print),
+        Command::Models(args) => models::models(args),
         Command::Prices(args) => prices(args).map(print),
         Command::Sim(args) => match &args.command {
             Some(SimCommand::Check(args)) => check::run(args).map(|(exit, text)| {

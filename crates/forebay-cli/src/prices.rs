@@ -7,14 +7,10 @@ use forebay::money::Usd;
 use forebay::price::{ModelInfo, Price, PriceTable};
 use serde::Serialize;
 
+use crate::nearest::nearest;
 use crate::report::columns::{Side, aligned};
 use crate::report::{pretty, units};
 
-/// Names at most that a hint offers; more is a list, not a hint.
-const OFFERED: usize = 3;
-/// The least likeness (Jaro-Winkler, 0 to 1) of a name that a hint offers: a swapped pair of
-/// letters in a short name still passes.
-const ALIKE: f64 = 0.85;
 /// The columns' names.
 const HEADER: [&str; 7] = [
     "model",
@@ -66,31 +62,14 @@ pub(crate) fn prices(
 }
 
 fn no_match(table: &PriceTable, pattern: &str) -> Error {
-    let wanted = pattern.to_lowercase().replace('*', "");
-    let mut names: Vec<(f64, String)> = table
-        .matching("")
-        .into_iter()
-        .map(|(name, _)| (likeness(&wanted, &name), name))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
-        .collect();
-    names.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.len().cmp(&b.1.len())));
-    let offered: Vec<_> = names
-        .into_iter()
-        .take(OFFERED)
-        .map(|(_, name)| name)
-        .collect();
+    let all = table.matching("");
+    let wanted = pattern.replace('*', "");
+    let offered = nearest(&wanted, all.iter().map(|(name, _)| name.as_str()));
     let hint = match offered.is_empty() {
         true => "`forebay prices` without a pattern lists all names".to_owned(),
         false => format!("did you mean {}?", offered.join(", ")),
     };
     Error::config(format!("no model's name matches {pattern:?}")).with_hint(hint)
-}
-
-/// How like a wanted name is to a model's name, or to that without its provider.
-fn likeness(wanted: &str, name: &str) -> f64 {
-    let name = name.to_lowercase();
-    let bare = name.rsplit('/').next().unwrap_or(&name);
-    strsim::jaro_winkler(wanted, &name).max(strsim::jaro_winkler(wanted, bare))
 }
 
 fn cells(name: &str, info: &ModelInfo) -> [String; 7] {

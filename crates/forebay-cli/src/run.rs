@@ -16,7 +16,7 @@ use forebay::event::{Event, StopReason, Summary};
 use forebay::journal::Totals;
 use forebay::price::PriceTable;
 use forebay::source::{Counter, Source};
-use forebay::transport::{Connector, Transport, tls_config};
+use forebay::transport::{Connector, Transport};
 
 use crate::args::{ProgressArg, RunArgs};
 use crate::exit_code::Exit;
@@ -25,7 +25,7 @@ use crate::report::progress::{Earlier, Progress, ProgressMode};
 use crate::report::summary::{self, Closing};
 use crate::report::tally::Tally;
 use crate::report::units;
-use crate::{dry_run, env_vars, machine, simulated};
+use crate::{dry_run, machine, models, network};
 use stage::{Ending, Opened, Stage};
 
 /// Runs.
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Error> {
     if args.dry_run {
         return dry_run::dry_run(&plan);
     }
-    let connector = connector()?;
+    let connector = network::connector()?;
     let mut source = Source::open(plan.input.clone(), plan.prompting.clone())?;
     check_input(&plan, &mut source, args.strict)?;
     match Stage::open(&plan)? {
@@ -73,11 +73,7 @@ fn perform(
     (mut stage, connector): (Stage, Connector),
 ) -> Result<Exit, Error> {
     let say = Notes { quiet: args.quiet };
-    if plan.server.is_simulated() {
-        let port = simulated::start(forebay_sim::Config::default())?;
-        plan.server.set_port(port);
-        say.line("forebay: the answers are simulated (sim/ model): no provider is asked");
-    }
+    network::start_simulator(&mut plan.server, args.quiet)?;
     let is_simulated = plan.server.is_simulated();
     if let Some(allowed) = machine::raise_open_files()
         && let Some(warning) = machine::cap_in_flight(&mut plan.settings, allowed, is_simulated)
@@ -107,8 +103,15 @@ fn perform(
     if nobody_reads || summary.stopped == Some(StopReason::OutputClosed) {
         return Ok(Exit::BrokenPipe);
     }
+    let unserved = match summary.stopped {
+        Some(StopReason::NotFound) => {
+            models::not_served(&plan.server, &plan.prompting.parameters.model)
+        }
+        _ => None,
+    };
     let closing = Closing {
         summary: &summary,
+        unserved,
         tally: &tally,
         earlier: &earlier,
         price_known: plan.model.is_some(),
@@ -120,7 +123,7 @@ fn perform(
     };
     say.line(summary::text(&closing).trim_end());
     if args.quiet
-        && let Some(line) = summary::stop_line(&summary)
+        && let Some(line) = summary::stop_line(&closing)
     {
         let _ = writeln!(std::io::stderr(), "error: {line}");
     }
@@ -177,10 +180,7 @@ fn drive(
     stage: &mut Stage,
     (stats, progress, tally): Reporting<'_>,
 ) -> Result<(Summary, Option<Exit>), Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::io(format!("cannot start: {error}")))?;
+    let runtime = network::runtime()?;
     let endpoint = plan.endpoint();
     let transport = Transport::new(endpoint.base_url.clone(), connector, plan.settings.timeouts)?;
     let (control, receiver) = engine::control();
@@ -212,18 +212,6 @@ fn drive(
     // A sync or a name look-up that hangs must not hold up the end.
     runtime.shutdown_background();
     Ok((ended?, signals.first()))
-}
-
-/// The way to the network, with the user's own certificate authorities.
-fn connector() -> Result<Connector, Error> {
-    let roots = match env_vars::read(env_vars::SSL_CERT_FILE) {
-        Some(path) => Some(std::fs::read(&path).map_err(|error| {
-            Error::config(format!("cannot read {path} (SSL_CERT_FILE): {error}"))
-                .with_hint("correct the variable or unset it")
-        })?),
-        None => None,
-    };
-    Ok(Connector::Net(tls_config(roots.as_deref())?))
 }
 
 /// Counts the items beside the run, so that progress can tell how far it is.

@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// List the providers that are known by name, and whose key is set
     Providers(ProvidersArgs),
+    /// List the models that a provider serves
+    Models(Box<ModelsArgs>),
     /// Show what models cost
     Prices(PricesArgs),
     /// Serve a simulated provider on a loopback port
@@ -78,4 +80,19 @@ pub(crate) struct ProvidersArgs {
     /// Configuration file with endpoints of your own
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelsArgs {
+    /// Provider, endpoint of forebay.toml, or sim
+    #[arg(value_name = "PROVIDER", conflicts_with = "provider")]
+    pub(crate) of: Option<String>,
+    /// Show those whose name has this in it, or matches a pattern with *
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) to: EndpointArgs,
 }

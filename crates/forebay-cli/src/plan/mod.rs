@@ -17,7 +17,7 @@ use forebay::journal::{Durability, Settings};
 use forebay::price::ModelInfo;
 use forebay::source::{InputSpec, Prompting};
 
-pub(crate) use endpoint::{Server, named};
+pub(crate) use endpoint::{Server, named, server};
 pub(crate) use output::{Destination, OutputPlan};
 
 use crate::args::{DurabilityArg, RunArgs};

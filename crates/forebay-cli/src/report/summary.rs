@@ -22,6 +22,8 @@ const LEAST_SHARE: f64 = 0.005;
 pub(crate) struct Closing<'a> {
     /// What the engine counted in this session.
     pub(crate) summary: &'a Summary,
+    /// What the endpoint serves instead of a model that it does not know.
+    pub(crate) unserved: Option<String>,
     /// What its events amount to.
     pub(crate) tally: &'a Tally,
     /// What earlier sessions did, before this one.
@@ -112,7 +114,8 @@ pub(crate) fn stop_words(reason: &StopReason) -> String {
 }
 
 /// One line about an early stop that the user did not order, for runs that show nothing else.
-pub(crate) fn stop_line(summary: &Summary) -> Option<String> {
+pub(crate) fn stop_line(closing: &Closing<'_>) -> Option<String> {
+    let summary = closing.summary;
     let reason = summary.stopped.as_ref()?;
     let because = match reason {
         StopReason::Interrupted | StopReason::OutputClosed => return None,
@@ -120,7 +123,10 @@ pub(crate) fn stop_line(summary: &Summary) -> Option<String> {
         _ => summary.stop_example.as_ref().map(what_happened),
     };
     let words = stop_words(reason);
-    let line = because.map_or(words.clone(), |because| format!("{words}: {because}"));
+    let mut line = because.map_or(words.clone(), |because| format!("{words}: {because}"));
+    if let Some(unserved) = &closing.unserved {
+        line += &format!("; {unserved}");
+    }
     Some(format!("the run stopped: {}", one_line(&line)))
 }
 
@@ -211,7 +217,8 @@ fn headline(closing: &Closing<'_>) -> Block {
     if let Some(example) = example {
         block.clipped("because", &one_line(&example));
     }
-    if let Some(hint) = stop_hint(reason, s.stop_example.as_ref()) {
+    let hint = || stop_hint(reason, s.stop_example.as_ref());
+    if let Some(hint) = closing.unserved.clone().or_else(hint) {
         block.line("hint", &hint);
     }
     block.line("done", &format!("{done}{pace}"));

@@ -62,3 +62,6 @@ mod sdk;
 
 /// The providers that are known by name.
 mod providers;
+
+/// What an endpoint serves.
+mod models;

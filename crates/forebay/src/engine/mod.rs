@@ -23,6 +23,7 @@ mod drain;
 mod feed;
 mod flight;
 mod lane;
+mod models;
 mod output;
 mod pack;
 mod record;
@@ -41,6 +42,7 @@ use tokio::time::{Instant, Sleep};
 pub use control::{Command, Control, ControlReceiver, control};
 pub use feed::{Chunk, Feed, Prepared, feed_in_thread, prepare};
 pub(crate) use lane::{Answered, Lane, Told};
+pub use models::models;
 pub use stats::{Snapshot, Stats};
 
 use crate::config::EngineSettings;

@@ -125,6 +125,11 @@ impl PriceTable {
     }
 }
 
+/// Whether a model's name matches a pattern, as [`PriceTable::matching`] has it.
+pub fn name_matches(pattern: &str, name: &str) -> bool {
+    names::Pattern::new(pattern).matches(name)
+}
+
 /// The table's entry of exactly this name.
 fn listed(name: &str) -> Option<ModelInfo> {
     let mut needle = vec![b'\n'];

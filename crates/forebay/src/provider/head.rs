@@ -72,8 +72,7 @@ pub(super) fn path(endpoint: &Endpoint, request: &Request) -> String {
         Dialect::Responses => format!("{base}/responses"),
         Dialect::Embeddings => format!("{base}/embeddings"),
         Dialect::Anthropic => {
-            // The habit is a base URL without /v1, but people write it either way.
-            let version = if base.ends_with("/v1") { "" } else { "/v1" };
+            let version = anthropic_version(base);
             format!("{base}{version}/messages")
         }
         Dialect::Gemini => {
@@ -84,22 +83,53 @@ pub(super) fn path(endpoint: &Endpoint, request: &Request) -> String {
                 true => "streamGenerateContent?alt=sse",
                 false => "generateContent",
             };
-            let model = PathPart(model);
+            let model = PathPart::of(model);
             format!("{base}/{folder}{model}:{how}")
         }
     }
 }
 
-/// A text as part of a path; what has a meaning in a URL is escaped, slashes are not.
-struct PathPart<'a>(&'a str);
+/// What stands between Anthropic's base URL and its paths: the habit is a base URL without `/v1`,
+/// but people write it either way.
+pub(super) fn anthropic_version(base: &str) -> &'static str {
+    match base.ends_with("/v1") {
+        true => "",
+        false => "/v1",
+    }
+}
+
+/// A text as part of a path; what has a meaning in a URL is escaped.
+pub(super) struct PathPart<'a> {
+    text: &'a str,
+    keep_slashes: bool,
+}
+
+impl<'a> PathPart<'a> {
+    /// A part that may have folders: slashes stay.
+    fn of(text: &'a str) -> PathPart<'a> {
+        PathPart {
+            text,
+            keep_slashes: true,
+        }
+    }
+
+    /// A value of the query: slashes are escaped too.
+    pub(super) fn value(text: &'a str) -> PathPart<'a> {
+        PathPart {
+            text,
+            keep_slashes: false,
+        }
+    }
+}
 
 impl std::fmt::Display for PathPart<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for byte in self.0.bytes() {
+        for byte in self.text.bytes() {
             match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
                     write!(f, "{}", char::from(byte))?;
                 }
+                b'/' if self.keep_slashes => f.write_str("/")?,
                 other => write!(f, "%{other:02X}")?,
             }
         }

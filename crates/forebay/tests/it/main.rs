@@ -52,3 +52,6 @@ mod matrix;
 
 /// The page of providers, made of the catalogue.
 mod providers;
+
+/// Lists of models, in each dialect.
+mod models;

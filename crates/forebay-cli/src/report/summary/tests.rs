@@ -42,6 +42,7 @@ fn failed_rows(tally: &mut Tally, kind: FailureKind, ids: &[&str], message: &str
 fn closing<'a>(summary: &'a Summary, tally: &'a Tally, earlier: &'a Totals) -> Closing<'a> {
     Closing {
         summary,
+        unserved: None,
         tally,
         earlier,
         price_known: true,
