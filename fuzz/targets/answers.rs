@@ -8,7 +8,7 @@ use forebay::limit::{Limiter, Need};
 use forebay::outcome::{Failure, Outcome, Reply, Signal};
 use forebay::provider::{self, Answer};
 use forebay::retry::{self, Decision, Tries};
-use forebay::row::{RowBody, write_row};
+use forebay::row::{RawAnswer, RowBody, write_row};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 
@@ -152,7 +152,11 @@ fn check_row(outcome: &Outcome, body: &[u8]) {
             duration: Some(Duration::from_millis(1)),
             first_chunk: None,
             attempts: 1,
-            raw,
+            raw: raw.map(|body| RawAnswer {
+                body,
+                status: 200,
+                request_id: Some("req_1"),
+            }),
         }
         .write(&mut row);
         write_row(&mut line, None, 0, &row);

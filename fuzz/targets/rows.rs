@@ -48,6 +48,7 @@ pub fn input_rows(input: &[u8]) {
             model: "m".to_owned(),
             ..Parameters::default()
         }),
+        ..Prompting::default()
     };
     let Ok(mut source) = Source::open(spec, prompting) else {
         return;

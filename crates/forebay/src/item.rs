@@ -1,9 +1,12 @@
 //! An input unit and the request that it asks for.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
+use crate::endpoint::Dialect;
+use crate::fields;
 use crate::message::{AnswerSchema, Message, Tool, ToolChoice};
 use crate::outcome::Failure;
 
@@ -56,17 +59,29 @@ pub enum Content {
     /// A JSON array of messages as people write them: of the endpoint's own dialect, or of
     /// another one, which is then translated.
     Messages(Box<RawValue>),
-    /// A whole request body of the endpoint's dialect, sent byte for byte.
+    /// A whole request body, sent byte for byte.
     Raw(RawRequest),
 }
 
 /// A whole request as somebody else made it.
 #[derive(Debug, Clone)]
 pub struct RawRequest {
-    /// The path from the base URL's host on, when it is not the dialect's usual one.
+    /// The path that the body is for, such as `/v1/chat/completions`; a version that the base URL
+    /// ends with is not repeated. `None` for the dialect's usual one.
     pub path: Option<String>,
+    /// The dialect of the body and of its answer, when it is not the endpoint's.
+    pub dialect: Option<Dialect>,
     /// The body.
     pub body: Box<RawValue>,
+}
+
+impl RawRequest {
+    /// The model that a body names; of several members of that name the last counts.
+    pub fn model_of(body: &str) -> Option<Cow<'_, str>> {
+        let members = fields::members(body).ok()?;
+        let (_, value) = members.iter().rfind(|(name, _)| name == "model")?;
+        fields::as_str(value).filter(|name| !name.trim().is_empty())
+    }
 }
 
 /// Parameters that all requests of a run have in common.
@@ -94,4 +109,18 @@ pub struct Parameters {
     pub stream: bool,
     /// Further members of the request body, in order: name and JSON value.
     pub extra: Vec<(String, Box<RawValue>)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_names_its_model() {
+        let model = |body| RawRequest::model_of(body).map(Cow::into_owned);
+        assert_eq!(model(r#"{"model":"a","model":"b"}"#).as_deref(), Some("b"));
+        for body in ["{}", r#"{"model":7}"#, r#"{"model":" "}"#, "[]"] {
+            assert_eq!(model(body), None, "{body}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::money::Usd;
 use crate::outcome::{Failure, Outcome, Reply, Usage};
 
 /// The names that a row gives its own members, in their order.
-pub const ROW_MEMBERS: [&str; 15] = [
+pub const ROW_MEMBERS: [&str; 17] = [
     "custom_id",
     "index",
     "output",
@@ -28,6 +28,8 @@ pub const ROW_MEMBERS: [&str; 15] = [
     "duration_s",
     "time_to_first_chunk_s",
     "attempts",
+    "http_status",
+    "request_id",
     "raw",
 ];
 
@@ -72,8 +74,19 @@ pub struct RowBody<'a> {
     pub first_chunk: Option<Duration>,
     /// Attempts made.
     pub attempts: u32,
-    /// The provider's own body, when it is to be kept.
-    pub raw: Option<&'a [u8]>,
+    /// The provider's own answer, when it is to be kept.
+    pub raw: Option<RawAnswer<'a>>,
+}
+
+/// A provider's answer as it came.
+#[derive(Debug, Clone, Copy)]
+pub struct RawAnswer<'a> {
+    /// The body; may be empty.
+    pub body: &'a [u8],
+    /// The HTTP status.
+    pub status: u16,
+    /// The name that the provider gave the exchange.
+    pub request_id: Option<&'a str>,
 }
 
 impl RowBody<'_> {
@@ -101,8 +114,15 @@ impl RowBody<'_> {
         }
         push(out, format_args!(",\"attempts\":{}", self.attempts));
         if let Some(raw) = self.raw {
-            out.extend_from_slice(b",\"raw\":");
-            write_raw(raw, out);
+            push(out, format_args!(",\"http_status\":{}", raw.status));
+            if let Some(id) = raw.request_id {
+                out.extend_from_slice(b",\"request_id\":");
+                push_json_str(out, id);
+            }
+            if !raw.body.is_empty() {
+                out.extend_from_slice(b",\"raw\":");
+                write_raw(raw.body, out);
+            }
         }
         out.push(b'}');
     }
@@ -225,6 +245,11 @@ mod tests {
     use crate::outcome::{FailureKind, FinishReason};
 
     fn row(outcome: &Outcome, raw: Option<&[u8]>) -> String {
+        let raw = raw.map(|body| RawAnswer {
+            body,
+            status: 200,
+            request_id: Some("req_1"),
+        });
         let mut body = Vec::new();
         RowBody {
             fields: r#""text":"hello""#,
@@ -262,7 +287,8 @@ mod tests {
                 r#"{"custom_id":"item-7","index":7,"text":"hello","output":"billing\n\"x\"","#,
                 r#""error":null,"model":"m-2024","finish_reason":"stop","usage":{"input_tokens":9,"#,
                 r#""output_tokens":1,"cached_input_tokens":0,"reasoning_tokens":0},"#,
-                r#""cost_usd":0.000042,"duration_s":1.234,"attempts":2,"raw":{ "id": 1}}"#,
+                r#""cost_usd":0.000042,"duration_s":1.234,"attempts":2,"http_status":200,"#,
+                r#""request_id":"req_1","raw":{ "id": 1}}"#,
                 "\n"
             )
         );
@@ -278,7 +304,8 @@ mod tests {
                 r#"{"custom_id":"item-7","index":7,"text":"hello","output":null,"#,
                 r#""error":{"kind":"bad_request","status":400,"code":null,"message":"too hot","#,
                 r#""attempts":2},"model":null,"finish_reason":null,"usage":null,"#,
-                r#""cost_usd":0.000042,"duration_s":1.234,"attempts":2,"raw":"<html>"}"#,
+                r#""cost_usd":0.000042,"duration_s":1.234,"attempts":2,"http_status":200,"#,
+                r#""request_id":"req_1","raw":"<html>"}"#,
                 "\n"
             )
         );

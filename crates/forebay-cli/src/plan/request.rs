@@ -65,8 +65,8 @@ pub(super) fn prompting(args: &RunArgs, run: &RunDefaults) -> Result<Prompting, 
         prompt,
         system,
         id_field: args.id_field.clone().or_else(|| run.id_field.clone()),
-        // They need the model's name, which is resolved later.
-        parameters: Arc::default(),
+        // The parameters need the model's name, which is resolved later.
+        ..Prompting::default()
     })
 }
 

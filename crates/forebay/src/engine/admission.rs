@@ -48,7 +48,7 @@ impl Dispatcher<'_> {
             let Some(work) = next else { return };
             let need = Need {
                 input_tokens: self.estimator.input(work.guesses()),
-                output_tokens: self.estimator.output(),
+                output_tokens: self.estimator.output_of(work.request.max_output),
                 worst_cost: work.worst_costs(),
             };
             let spends = retry && spends;
@@ -127,7 +127,7 @@ impl Dispatcher<'_> {
         }
         let input = body.len() as u64 + OVERHEAD_TOKENS;
         let asked = self.settings.max_tokens.map(u64::from);
-        let output = match work.cap.or(asked) {
+        let output = match work.cap.or(work.request.max_output).or(asked) {
             Some(tokens) => tokens,
             None => model.max_output_tokens?,
         };

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use http::HeaderValue;
 use tokio::time::Instant;
 
 use super::flight::Place;
 use crate::endpoint::{Dialect, Endpoint};
-use crate::outcome::{Failure, FailureKind, Outcome};
+use crate::outcome::{Failure, FailureKind, Outcome, Reply};
 use crate::provider::{self, Delta, Encoded, StreamReader};
+use crate::row::RawAnswer;
 use crate::transport::{self, Call, NoAnswer, Opened, Transport};
 
 /// What an attempt starts with.
@@ -39,8 +41,23 @@ pub(super) struct Trace {
     pub(super) duration: Option<Duration>,
     /// From the permit to the first content of a streamed answer.
     pub(super) first_chunk: Option<Duration>,
+    /// The status of the answer; `None` when none arrived whole.
+    pub(super) status: Option<u16>,
+    /// The name that the provider gave the exchange.
+    pub(super) request_id: Option<HeaderValue>,
     /// The provider's own body; empty when none arrived.
     pub(super) raw: Bytes,
+}
+
+impl Trace {
+    /// The provider's own answer, when one arrived.
+    pub(super) fn raw_answer(&self) -> Option<RawAnswer<'_>> {
+        Some(RawAnswer {
+            body: &self.raw,
+            status: self.status?,
+            request_id: self.request_id.as_ref().and_then(|id| id.to_str().ok()),
+        })
+    }
 }
 
 /// Makes one attempt. Never fails otherwise than in its [`End`].
@@ -156,6 +173,14 @@ impl Way<'_> {
                 let read = provider::decode_vectors(self.endpoint, &read, &request.body);
                 read.map(|vectors| {
                     let (reply, rest) = vectors.into_reply();
+                    // A list that somebody else asked for is one item, which has no one vector.
+                    let is_list = !rest.is_empty() && request.dialect.is_some();
+                    if is_list {
+                        return Reply {
+                            embedding: None,
+                            ..reply
+                        };
+                    }
                     more = rest;
                     reply
                 })
@@ -168,6 +193,8 @@ impl Way<'_> {
             outcome,
             more,
             trace: Trace {
+                status: Some(answer.status),
+                request_id: provider::request_id(&answer.headers),
                 raw: answer.body,
                 ..Trace::default()
             },
@@ -185,6 +212,7 @@ impl Way<'_> {
     ) -> End {
         let headers = opened.headers().clone();
         let (status, arrived) = (opened.status(), opened.arrived());
+        let request_id = provider::request_id(&headers);
         let mut reader = StreamReader::new(self.endpoint, status, headers, arrived);
         let mut first_chunk = None;
         let mut progress = opened.progress_deadline(false);
@@ -216,6 +244,8 @@ impl Way<'_> {
             trace: Trace {
                 duration: None,
                 first_chunk,
+                status: Some(status),
+                request_id,
                 raw: body.into(),
             },
             stale: false,

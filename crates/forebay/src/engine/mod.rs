@@ -53,7 +53,7 @@ use crate::journal::Journal;
 use crate::price::ModelInfo;
 use crate::sink::Sink;
 use crate::transport::Transport;
-use calls::Calls;
+use calls::{Calls, Speakers};
 use clock::Clock;
 use dispatcher::Dispatcher;
 use output::Output;
@@ -130,6 +130,7 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
         stats,
     } = run;
     let mut calls = Calls::new(endpoint);
+    let speakers = Speakers::of(endpoint);
     let output = Output::new(journal, sink);
     let mut dispatcher = Dispatcher::new((endpoint, settings), model, output, observer, stats);
     let mut attempts = FuturesUnordered::new();
@@ -144,6 +145,7 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
         if dispatcher.turn_ended(now).await {
             for start in dispatcher.take_starts() {
                 let call = calls.of(transport, &start.request.path);
+                let endpoint = speakers.speaking(start.request.dialect);
                 attempts.push(attempt::make(transport, endpoint, call, start));
             }
         }

@@ -40,7 +40,7 @@ impl Dispatcher<'_> {
             let no_attempt = Trace {
                 duration: None,
                 first_chunk: None,
-                raw: trace.raw.clone(),
+                ..trace.clone()
             };
             self.record(follower, shared, no_attempt);
         }
@@ -76,7 +76,7 @@ impl Dispatcher<'_> {
             Ok(reply) => reply.usage = usage,
             Err(failure) => failure.usage = usage.map(Box::new),
         }
-        let raw = (self.settings.raw && !trace.raw.is_empty()).then_some(&*trace.raw);
+        let raw = trace.raw_answer().filter(|_| self.settings.raw);
         let duration = trace.duration;
         let failure = outcome.as_ref().err();
         let attempts = work.tries.attempts;

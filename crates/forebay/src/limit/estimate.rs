@@ -64,6 +64,11 @@ impl Estimator {
         mean.ceil().max(1.0) as u64
     }
 
+    /// Expected output tokens of an answer that has a bound of its own.
+    pub fn output_of(&self, most: Option<u64>) -> u64 {
+        self.output().min(most.unwrap_or(u64::MAX))
+    }
+
     /// Learns from an answer to a request that was estimated at `guess`.
     pub fn learn(&mut self, guess: f64, usage: &Usage) {
         self.samples = self.samples.saturating_add(1);
@@ -105,5 +110,7 @@ mod tests {
         assert_eq!(estimator.output(), 10);
         assert_eq!(estimator.input(10.0), 15);
         assert_eq!(Estimator::new(Some(16)).output(), 16);
+        assert_eq!(Estimator::new(None).output_of(Some(7)), 7);
+        assert_eq!(Estimator::new(None).output_of(None), 200);
     }
 }

@@ -64,10 +64,16 @@ pub fn headers(endpoint: &Endpoint) -> HeaderMap {
     headers
 }
 
-/// The path of a request, from the host on.
-pub(super) fn path(endpoint: &Endpoint, request: &Request) -> String {
+/// The name that a provider gave an exchange: OpenAI's, then Anthropic's header.
+pub fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    let [first, second] = ["x-request-id", "request-id"];
+    headers.get(first).or_else(|| headers.get(second)).cloned()
+}
+
+/// The path of a request in a dialect that the endpoint speaks, from the host on.
+pub(super) fn path(endpoint: &Endpoint, dialect: Dialect, request: &Request) -> String {
     let base = endpoint.base_url.path.as_str();
-    match endpoint.dialect {
+    match dialect {
         Dialect::Chat => format!("{base}/chat/completions"),
         Dialect::Responses => format!("{base}/responses"),
         Dialect::Embeddings => format!("{base}/embeddings"),

@@ -25,6 +25,7 @@ mod messages;
 mod models;
 mod openai;
 mod picture;
+mod raw;
 mod reader;
 mod redact;
 mod reply;
@@ -50,7 +51,7 @@ use http::HeaderMap;
 
 pub use again::{follow_up, raise_cap};
 pub use embeddings::{InputOf, Vectors, pack, text_of};
-pub use head::headers;
+pub use head::{headers, request_id};
 pub use models::{ModelsPage, ServedModel, models_path, read_models};
 pub use reader::StreamReader;
 pub use stream::Delta;
@@ -72,6 +73,10 @@ pub struct Encoded {
     pub body: Bytes,
     /// Whether the answer is asked for as a stream.
     pub stream: bool,
+    /// The dialect of a body that somebody else wrote; `None` for the endpoint's own.
+    pub dialect: Option<Dialect>,
+    /// The most output tokens that this request asks for, when it says so by itself.
+    pub max_output: Option<u64>,
 }
 
 /// Writes a request: the same bytes for the same request, always.
@@ -90,12 +95,7 @@ pub struct Encoded {
 /// what the dialect cannot say and where it stands; nothing is dropped in silence.
 pub fn encode(endpoint: &Endpoint, request: &Request) -> Result<Encoded, Failure> {
     if let Content::Raw(raw) = &request.content {
-        let path = raw.path.clone();
-        return Ok(Encoded {
-            path: path.unwrap_or_else(|| head::path(endpoint, request)).into(),
-            body: Bytes::copy_from_slice(raw.body.get().as_bytes()),
-            stream: request.shared.stream,
-        });
+        return raw::encode(endpoint, request, raw);
     }
     let body = match endpoint.dialect {
         Dialect::Chat => openai::encode(endpoint.token_field, request),
@@ -118,9 +118,10 @@ pub fn encode(endpoint: &Endpoint, request: &Request) -> Result<Encoded, Failure
         )));
     }
     Ok(Encoded {
-        path: head::path(endpoint, request).into(),
+        path: head::path(endpoint, endpoint.dialect, request).into(),
         body: body.into(),
         stream: request.shared.stream,
+        ..Encoded::default()
     })
 }
 

@@ -102,7 +102,11 @@ fn base_urls_may_end_in_a_version_or_not() {
         for (provider, path) in [(Dialect::Chat, openai), (Dialect::Anthropic, anthropic)] {
             let mut endpoint = endpoint(provider);
             endpoint.base_url = BaseUrl::parse(base).unwrap();
-            assert_eq!(super::head::path(&endpoint, &prompt("")), path, "{base}");
+            assert_eq!(
+                super::head::path(&endpoint, endpoint.dialect, &prompt("")),
+                path,
+                "{base}"
+            );
         }
     }
 }

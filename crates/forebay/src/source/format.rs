@@ -16,7 +16,52 @@ pub enum Format {
     JsonLines,
     /// Comma-separated values (tabs in a `.tsv` file) under a header row.
     Csv,
+    /// One whole request per line.
+    Requests(Requests),
 }
+
+/// How whole requests are written, one per line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Requests {
+    /// Request bodies by themselves.
+    Bodies,
+    /// OpenAI Batch: `custom_id`, `method`, `url` and `body`.
+    OpenAiBatch,
+    /// Anthropic Message Batches: `custom_id` and `params`.
+    AnthropicBatch,
+    /// OpenAI's cookbook script: bodies with a `metadata` that is not sent.
+    Cookbook,
+}
+
+impl Requests {
+    /// What a file of them is called in messages.
+    pub fn described(self) -> &'static str {
+        match self {
+            Requests::Bodies => "a file of request bodies",
+            Requests::OpenAiBatch => "an OpenAI Batch file",
+            Requests::AnthropicBatch => "a file of Anthropic batch requests",
+            Requests::Cookbook => "a file of the cookbook script",
+        }
+    }
+
+    /// Whether each request has a key of its own beside its body.
+    pub fn is_batch(self) -> bool {
+        match self {
+            Requests::OpenAiBatch | Requests::AnthropicBatch => true,
+            Requests::Bodies | Requests::Cookbook => false,
+        }
+    }
+}
+
+/// The formats of other tools as values of `--format`; no file name announces them.
+const TOOLS: [(&str, Format); 3] = [
+    ("openai-batch", Format::Requests(Requests::OpenAiBatch)),
+    (
+        "anthropic-batch",
+        Format::Requests(Requests::AnthropicBatch),
+    ),
+    ("cookbook", Format::Requests(Requests::Cookbook)),
+];
 
 /// Every name of a format: as an extension and as the value of `--format`.
 const NAMES: [(&str, Format); 8] = [
@@ -31,9 +76,17 @@ const NAMES: [(&str, Format); 8] = [
 ];
 
 impl Format {
-    /// The format of this name (an extension without its dot), in any case.
+    /// The format of this name, in any case: an extension without its dot, or a tool's.
     pub fn by_name(name: &str) -> Option<Format> {
-        NAMES
+        Format::among(&TOOLS, name).or_else(|| Format::by_extension(name))
+    }
+
+    fn by_extension(name: &str) -> Option<Format> {
+        Format::among(&NAMES, name)
+    }
+
+    fn among(names: &[(&str, Format)], name: &str) -> Option<Format> {
+        names
             .iter()
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
             .map(|(_, format)| *format)
@@ -92,7 +145,7 @@ impl Announced {
         }
         let extension = extension(name);
         Announced {
-            format: Format::by_name(&extension),
+            format: Format::by_extension(&extension),
             compression,
             delimiter: if extension == "tsv" { b'\t' } else { b',' },
         }

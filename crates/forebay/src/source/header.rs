@@ -20,7 +20,7 @@ pub(super) fn decoder<R: Read>(
     splitter: &mut Splitter<R>,
 ) -> Result<(Decoder, Vec<String>), Error> {
     let header = match place.format {
-        Format::Text | Format::JsonLines => Vec::new(),
+        Format::Text | Format::JsonLines | Format::Requests(_) => Vec::new(),
         Format::Csv => header(place, splitter)?,
     };
     let decoder = Decoder::new(place.format, place.delimiter, header.clone());

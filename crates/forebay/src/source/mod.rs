@@ -17,8 +17,10 @@
 mod cells;
 mod columns;
 mod count;
+mod first_look;
 mod format;
 mod header;
+mod paths;
 mod peek;
 mod place;
 mod reader;
@@ -27,6 +29,7 @@ mod rules;
 mod simple;
 mod split;
 mod template;
+mod whole;
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +38,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use count::Counter;
-pub use format::Format;
+pub use first_look::FirstLook;
+pub use format::{Format, Requests};
 pub use reader::Source;
 
 use crate::item::Parameters;
@@ -74,6 +78,20 @@ pub struct Prompting {
     pub id_field: Option<String>,
     /// What all requests have in common.
     pub parameters: Arc<Parameters>,
+    /// What whole requests have to say of their model. Default: nothing.
+    pub body_model: BodyModel,
+}
+
+/// What a whole request has to say of its model.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum BodyModel {
+    /// Nothing: the model is told elsewhere.
+    #[default]
+    Any,
+    /// Some model.
+    Needed,
+    /// This one: a run is for one model.
+    Is(String),
 }
 
 /// What reading the whole input ahead of a run found.

@@ -6,12 +6,13 @@
 use std::io::{self, Read};
 
 use super::columns;
-use super::format::{Compression, Format};
+use super::format::{Compression, Format, Requests};
 use super::header;
 use super::place::{Input, Place, cannot_read};
 use super::record::{Decoder, Record};
 use super::rules::Rules;
 use super::split::{Piece, Splitter};
+use super::whole;
 use crate::error::Error;
 
 /// Rows of a file that are looked at: enough to meet fields that only some rows have.
@@ -29,6 +30,8 @@ pub(super) struct Peeked {
     pub(super) columns: Vec<String>,
     /// Whether a record brings its own messages.
     pub(super) has_messages: bool,
+    /// The tool whose lines the first record looks like.
+    pub(super) shape: Option<Requests>,
     /// Whether the templates were rendered once.
     is_tried: bool,
 }
@@ -95,6 +98,7 @@ fn row(
     if !found.is_tried {
         check_templates(rules, &record)?;
         found.is_tried = true;
+        found.shape = whole::shape_of(&record);
     }
     found.has_messages |= record.messages().is_some();
     columns::add(&mut found.columns, record.names());

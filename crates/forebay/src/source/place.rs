@@ -75,7 +75,11 @@ impl Place {
             .collect()
     }
 
-    fn find(path: &Path, format: Option<Format>) -> Result<Place, Error> {
+    /// Finds a file.
+    ///
+    /// # Errors
+    /// When it does not exist, is no file, or has no known format.
+    pub(super) fn find(path: &Path, format: Option<Format>) -> Result<Place, Error> {
         let name = path.display().to_string();
         let metadata = fs::metadata(path).map_err(|error| cannot_open(&name, &error))?;
         if metadata.is_dir() {
@@ -136,7 +140,7 @@ impl Place {
     /// How its records end.
     pub(super) fn shape(&self) -> Shape {
         match self.format {
-            Format::Text | Format::JsonLines => Shape::Lines,
+            Format::Text | Format::JsonLines | Format::Requests(_) => Shape::Lines,
             Format::Csv => Shape::Csv {
                 delimiter: self.delimiter,
             },

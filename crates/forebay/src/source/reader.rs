@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use super::columns;
 use super::count::Counter;
-use super::format::Format;
+use super::format::{Format, Requests};
 use super::header;
 use super::peek::{self, Peeked};
 use super::place::{Input, Place, cannot_read};
 use super::record::Decoder;
 use super::rules::{Draft, Rules};
 use super::split::{Piece, Splitter};
+use super::whole;
 use super::{CheckReport, InputSpec, Prompting};
 use crate::error::Error;
 use crate::item::Item;
@@ -231,7 +232,12 @@ impl Open {
 
 fn draft(rules: &Rules, place: &Place, decoder: &mut Decoder, piece: &Piece<'_>) -> Draft {
     match decoder.decode(piece) {
-        Ok(record) => rules.draft(&record, place.prompt_field.as_deref()),
+        Ok(record) => match place.format {
+            Format::Requests(kind) => whole::draft(rules, kind, &record),
+            Format::Text | Format::JsonLines | Format::Csv => {
+                rules.draft(&record, place.prompt_field.as_deref())
+            }
+        },
         Err(why) => Draft::unreadable(why),
     }
 }
@@ -281,8 +287,24 @@ fn check_names(rules: &Rules, columns: &[String], place: Option<&str>) -> Result
     }
 }
 
+/// Whole requests where items were expected, as in a pipe, which is not looked into beforehand.
+fn not_items(place: &Place, kind: Requests) -> Error {
+    let name = match kind {
+        Requests::AnthropicBatch => "anthropic-batch",
+        _ => "openai-batch",
+    };
+    Error::config(format!("{} is {}", place.name, kind.described()))
+        .with_hint(format!("say so with --format {name}"))
+}
+
 fn choose_prompts(places: &mut [Place], peeked: &[Peeked], rules: &Rules) -> Result<(), Error> {
     for (place, peeked) in places.iter_mut().zip(peeked) {
+        if matches!(place.format, Format::Requests(_)) {
+            continue;
+        }
+        if let Some(kind) = peeked.shape {
+            return Err(not_items(place, kind));
+        }
         place.prompt_field = columns::prompt_field(
             &peeked.columns,
             rules.id_field.as_deref(),

@@ -29,6 +29,8 @@ pub(super) enum Record<'a> {
         members: Vec<Member<'a>>,
         /// The members as they are written, without braces; empty for a string.
         written: &'a str,
+        /// The whole object as it is written; empty for a string.
+        text: &'a str,
     },
     /// A CSV record. Cells beyond the header, or missing ones, count as a fault elsewhere.
     Csv {
@@ -88,7 +90,7 @@ impl Decoder {
         let text = text_of(piece)?;
         match self.format {
             Format::Text => Ok(Record::Text(text)),
-            Format::JsonLines => json(text),
+            Format::JsonLines | Format::Requests(_) => json(text),
             Format::Csv => {
                 self.cells.fill(text, self.delimiter);
                 Ok(Record::Csv {
@@ -140,7 +142,9 @@ impl<'a> Record<'a> {
         let mut out = Vec::new();
         match self {
             Record::Text(text) => push_text(&mut out, TEXT, text),
-            Record::Json { members, written } => {
+            Record::Json {
+                members, written, ..
+            } => {
                 let is_kept = |name: &str| {
                     Some(name) != without && matches!(field_name(name), Cow::Borrowed(_))
                 };
@@ -210,6 +214,7 @@ fn json(line: &str) -> Result<Record<'_>, String> {
         Some(b'{') => Ok(Record::Json {
             members: fields::members(text).map_err(malformed)?,
             written: text[1..text.len() - 1].trim_ascii(),
+            text,
         }),
         Some(b'"') => Ok(Record::Json {
             members: vec![(
@@ -217,6 +222,7 @@ fn json(line: &str) -> Result<Record<'_>, String> {
                 serde_json::from_str(text).map_err(malformed)?,
             )],
             written: "",
+            text: "",
         }),
         _ => match serde_json::from_str::<&RawValue>(text) {
             Ok(_) => Err("neither a JSON object nor a JSON string".to_owned()),

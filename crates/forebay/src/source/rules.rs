@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::Prompting;
 use super::columns::PROMPT_NAMES;
 use super::record::{CUSTOM_ID, Field, Plain, Record};
 use super::template::Template;
+use super::{BodyModel, Prompting};
 use crate::error::Error;
 use crate::item::{Content, Parameters, Request};
 
@@ -20,6 +20,7 @@ pub(super) struct Rules {
     pub(super) system: Option<Template>,
     pub(super) id_field: Option<String>,
     parameters: Arc<Parameters>,
+    body_model: BodyModel,
 }
 
 /// An item without its number.
@@ -61,7 +62,18 @@ impl Rules {
             system: compile("system", prompting.system)?,
             id_field: prompting.id_field,
             parameters: prompting.parameters,
+            body_model: prompting.body_model,
         })
+    }
+
+    /// What all requests have in common.
+    pub(super) fn parameters(&self) -> &Arc<Parameters> {
+        &self.parameters
+    }
+
+    /// What whole requests have to say of their model.
+    pub(super) fn body_model(&self) -> &BodyModel {
+        &self.body_model
     }
 
     /// The templates that there are.
@@ -89,7 +101,7 @@ impl Rules {
         }
     }
 
-    fn custom_id(&self, record: &Record<'_>) -> Result<Option<String>, String> {
+    pub(super) fn custom_id(&self, record: &Record<'_>) -> Result<Option<String>, String> {
         let name = self.id_field.as_deref().unwrap_or(CUSTOM_ID);
         let required = self.id_field.is_some();
         let plain = record.field(name).map(Field::plain);

@@ -24,6 +24,7 @@ fn encoded(body: &Value) -> Encoded {
         path: "/x".into(),
         body: Bytes::from(body.to_string()),
         stream: true,
+        ..Encoded::default()
     }
 }
 
@@ -182,7 +183,7 @@ proptest! {
             "{{ \"model\":\"{model}\" ,\"messages\": [ {} ],\"top_p\": 1.50 }}",
             json!({"role": "user", "content": text})
         );
-        let request = Encoded { path: "/".into(), body: body.into(), stream: false };
+        let request = Encoded { path: "/".into(), body: body.into(), ..Encoded::default() };
         let endpoint = endpoint(Dialect::Chat);
         let again = follow_up(&endpoint, &request, &reply(&said), &text).unwrap();
         let bytes = std::str::from_utf8(&again.body).unwrap();

@@ -10,7 +10,7 @@ fn rules(prompt: Option<&str>, system: Option<&str>, id_field: Option<&str>) -> 
         prompt: prompt.map(str::to_owned),
         system: system.map(str::to_owned),
         id_field: id_field.map(str::to_owned),
-        parameters: Arc::default(),
+        ..Prompting::default()
     })
     .unwrap()
 }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 fn record(line: &str) -> Record<'_> {
     Record::Json {
+        text: "",
         members: fields::members(line).unwrap(),
         written: line,
     }

@@ -3,6 +3,7 @@
 mod files;
 mod items;
 mod streams;
+mod whole;
 
 use std::path::PathBuf;
 

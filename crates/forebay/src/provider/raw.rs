@@ -1,0 +1,238 @@
+//! A request body that somebody else wrote, sent as it is.
+//!
+//! Owns what has to be known of such a body: whether it asks for a stream, and the most that its
+//! answer can be. Changes no byte of it.
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::body::invalid;
+use super::{Encoded, head};
+use crate::endpoint::{Dialect, Endpoint};
+use crate::item::{RawRequest, Request};
+use crate::outcome::Failure;
+
+/// The members of a body that matter here, whatever its dialect; each name has one meaning.
+#[derive(Default, Deserialize)]
+struct Members<'a> {
+    #[serde(borrow, default)]
+    stream: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    max_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    max_completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    max_output_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    n: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "generationConfig")]
+    generation: Option<&'a RawValue>,
+}
+
+/// The part of a Gemini body that bounds its answer.
+#[derive(Default, Deserialize)]
+struct Generation<'a> {
+    #[serde(borrow, default, rename = "maxOutputTokens")]
+    max_output_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "candidateCount")]
+    candidates: Option<&'a RawValue>,
+}
+
+/// Takes a body as it is.
+///
+/// # Errors
+/// When it is no JSON object.
+pub(super) fn encode(
+    endpoint: &Endpoint,
+    request: &Request,
+    raw: &RawRequest,
+) -> Result<Encoded, Failure> {
+    let text = raw.body.get();
+    if !text.starts_with('{') {
+        return Err(invalid("the request's body is no JSON object"));
+    }
+    let dialect = raw.dialect.unwrap_or(endpoint.dialect);
+    let members = read(text);
+    let path = match &raw.path {
+        Some(path) => joined(&endpoint.base_url.path, path),
+        None => head::path(endpoint, dialect, request),
+    };
+    let by_body = members.stream.is_some_and(|stream| stream.get() == "true");
+    Ok(Encoded {
+        path: path.into(),
+        body: Bytes::copy_from_slice(text.as_bytes()),
+        // Gemini's dialect says in the path whether the answer is a stream.
+        stream: match dialect {
+            Dialect::Gemini => request.shared.stream,
+            _ => by_body,
+        },
+        dialect: Some(dialect),
+        max_output: longest(dialect, &members),
+    })
+}
+
+/// A path below a base URL's, whose version stands once: `/v1` and `/v1/responses` are
+/// `/v1/responses`, and so are nothing and `/v1/responses`.
+fn joined(base: &str, path: &str) -> String {
+    let rest = match path.strip_prefix("/v1/") {
+        Some(rest) if !base.is_empty() => rest,
+        _ => path.trim_start_matches('/'),
+    };
+    format!("{base}/{rest}")
+}
+
+/// The members of a body; none of them when it cannot be read so, as with a name that stands
+/// twice, where the last one counts.
+fn read(body: &str) -> Members<'_> {
+    if let Ok(members) = serde_json::from_str(body) {
+        return members;
+    }
+    let mut found = Members::default();
+    for (name, value) in crate::fields::members(body).unwrap_or_default() {
+        match &*name {
+            "stream" => found.stream = Some(value),
+            "max_tokens" => found.max_tokens = Some(value),
+            "max_completion_tokens" => found.max_completion_tokens = Some(value),
+            "max_output_tokens" => found.max_output_tokens = Some(value),
+            "n" => found.n = Some(value),
+            "generationConfig" => found.generation = Some(value),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The most output tokens of the answer, of all its choices together, when the body says.
+fn longest(dialect: Dialect, members: &Members<'_>) -> Option<u64> {
+    let number = |value: Option<&RawValue>| value?.get().parse::<u64>().ok();
+    let choices = |value| number(value).unwrap_or(1).max(1);
+    match dialect {
+        Dialect::Chat => {
+            let caps = [members.max_completion_tokens, members.max_tokens];
+            let cap = caps.into_iter().filter_map(number).max()?;
+            Some(cap.saturating_mul(choices(members.n)))
+        }
+        Dialect::Responses => number(members.max_output_tokens),
+        Dialect::Embeddings => Some(0),
+        Dialect::Anthropic => number(members.max_tokens),
+        Dialect::Gemini => {
+            let text = members.generation.map_or("{}", RawValue::get);
+            let generation: Generation<'_> = serde_json::from_str(text).unwrap_or_default();
+            let cap = number(generation.max_output_tokens)?;
+            Some(cap.saturating_mul(choices(generation.candidates)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::{BaseUrl, TokenField};
+    use crate::item::Content;
+
+    fn endpoint(dialect: Dialect, base: &str) -> Endpoint {
+        Endpoint {
+            name: "x".into(),
+            dialect,
+            base_url: BaseUrl::parse(base).unwrap(),
+            key: None,
+            headers: Vec::new(),
+            token_field: TokenField::MaxTokens,
+        }
+    }
+
+    fn encoded(dialect: Dialect, of: Option<Dialect>, body: &str) -> Encoded {
+        let raw = RawRequest {
+            path: None,
+            dialect: of,
+            body: RawValue::from_string(body.into()).unwrap(),
+        };
+        let request = Request {
+            shared: std::sync::Arc::default(),
+            system: None,
+            content: Content::Raw(raw),
+        };
+        super::super::encode(&endpoint(dialect, "http://h/v1"), &request).unwrap()
+    }
+
+    #[test]
+    fn a_body_goes_as_it_is_to_the_path_of_its_dialect() {
+        let body = "{ \"model\" : \"m\",\t\"n\":2, \"max_tokens\": 10 }";
+        let sent = encoded(Dialect::Chat, None, body);
+        assert_eq!(
+            (&*sent.body, &*sent.path),
+            (body.as_bytes(), "/v1/chat/completions")
+        );
+        assert_eq!(
+            (sent.stream, sent.max_output, sent.dialect),
+            (false, Some(20), Some(Dialect::Chat))
+        );
+        for (dialect, path) in [
+            (Dialect::Responses, "/v1/responses"),
+            (Dialect::Embeddings, "/v1/embeddings"),
+            (Dialect::Chat, "/v1/chat/completions"),
+        ] {
+            let sent = encoded(Dialect::Chat, Some(dialect), body);
+            assert_eq!((&*sent.path, sent.dialect), (path, Some(dialect)));
+        }
+    }
+
+    #[test]
+    fn what_bounds_an_answer_is_read_in_each_dialect() {
+        use Dialect::{Anthropic, Chat, Embeddings, Gemini, Responses};
+        for (dialect, body, most) in [
+            (
+                Chat,
+                r#"{"max_tokens":5,"max_completion_tokens":9}"#,
+                Some(9),
+            ),
+            (Chat, r#"{"max_tokens":"5"}"#, None),
+            (Chat, r#"{"max_tokens":5,"n":3,"max_tokens":7}"#, Some(21)),
+            (
+                Responses,
+                r#"{"max_output_tokens":8,"max_tokens":5}"#,
+                Some(8),
+            ),
+            (Embeddings, r#"{"input":"x"}"#, Some(0)),
+            (Anthropic, r#"{"max_tokens":6}"#, Some(6)),
+            (
+                Gemini,
+                r#"{"generationConfig":{"maxOutputTokens":4,"candidateCount":2}}"#,
+                Some(8),
+            ),
+            (Gemini, r#"{"generationConfig":7}"#, None),
+        ] {
+            assert_eq!(encoded(dialect, None, body).max_output, most, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_version_of_a_path_stands_once() {
+        for (base, path, whole) in [
+            ("/v1", "/v1/responses", "/v1/responses"),
+            ("", "/v1/responses", "/v1/responses"),
+            ("", "/responses", "/responses"),
+            (
+                "/openai/v1",
+                "/v1/chat/completions",
+                "/openai/v1/chat/completions",
+            ),
+            (
+                "/openai/v1",
+                "/chat/completions",
+                "/openai/v1/chat/completions",
+            ),
+            ("/v4", "/v1/embeddings", "/v4/embeddings"),
+        ] {
+            assert_eq!(joined(base, path), whole, "{base} {path}");
+        }
+    }
+
+    #[test]
+    fn a_body_may_ask_for_a_stream() {
+        assert!(encoded(Dialect::Chat, None, r#"{"stream":true}"#).stream);
+        assert!(!encoded(Dialect::Chat, None, r#"{"stream":null}"#).stream);
+        assert!(!encoded(Dialect::Gemini, None, r#"{"stream":true}"#).stream);
+    }
+}
