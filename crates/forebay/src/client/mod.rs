@@ -231,7 +231,11 @@ impl Client {
             }
         };
         let transport = self.transport(&endpoint)?;
-        let model = self.inner.prices.find(&endpoint.name, &found.model);
+        let of = match &found.target {
+            Target::Provider(provider) => provider.price_name,
+            Target::Named(_) | Target::Simulated(_) => &endpoint.name,
+        };
+        let model = self.inner.prices.find(of, &found.model);
         let settings = self.inner.settings.clone();
         let lane = Lane::new(endpoint, transport, settings, model);
         let mut lanes = lock(&self.inner.lanes);

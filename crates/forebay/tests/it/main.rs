@@ -9,9 +9,13 @@ mod judge;
 /// Wall time against the ideal, rates kept and used.
 mod pace;
 
-/// What each answer of a misbehaving provider leads to.
 /// The client that programs use.
 mod client;
+
+/// The examples, run as programs.
+mod examples;
+
+/// What each answer of a misbehaving provider leads to.
 mod faults;
 
 /// Event streams as answers to plain requests.

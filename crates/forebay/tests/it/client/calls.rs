@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 async fn a_call_gives_text_tokens_and_cost() {
     let sim = Sim::new(config());
     let client = client(&sim);
-    for model in [GPT, CLAUDE] {
+    for model in [GPT, CLAUDE, GEMINI] {
         let request = client.chat(model).system("Be brief.").user("hello");
         let reply = request.max_tokens(50).send().await.unwrap();
         assert_eq!(reply.text, "hello");

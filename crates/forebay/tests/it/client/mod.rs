@@ -17,7 +17,7 @@ const GPT: &str = "gpt-4o-mini";
 /// A model of the Anthropic dialect.
 const CLAUDE: &str = "claude-haiku-4-5";
 /// A model of the Gemini dialect.
-const GEMINI: &str = "gemini-2.0-flash";
+const GEMINI: &str = "gemini-2.5-flash";
 
 /// A simulator that answers with what it is asked, after half a second.
 fn config() -> Config {

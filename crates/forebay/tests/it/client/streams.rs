@@ -8,7 +8,7 @@ use forebay::client::Chunk;
 async fn pieces_add_up_to_the_reply() {
     let sim = Sim::new(config());
     let client = client(&sim);
-    for model in [GPT, CLAUDE] {
+    for model in [GPT, CLAUDE, GEMINI] {
         let said = "one two three four five six seven";
         let mut stream = client.chat(model).user(said).stream();
         let mut text = String::new();
