@@ -75,6 +75,17 @@ pub(crate) struct RunDefaults {
     pub(crate) max_cost: Option<Positive>,
 }
 
+impl RunDefaults {
+    /// Leaves out what is said about answers: embeddings have none.
+    pub(crate) fn forget_answers(&mut self) {
+        self.system = None;
+        self.system_file = None;
+        self.max_tokens = None;
+        self.temperature = None;
+        self.stream = None;
+    }
+}
+
 /// One endpoint.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use forebay::config::Limits;
+use forebay::config::{Limits, Packing};
 use forebay::engine::prepare;
 use forebay::error::Error;
 use forebay::message::{AnswerSchema, SchemaMode};
@@ -67,6 +67,16 @@ fn describe(plan: &Plan, totals: &Totals) -> String {
     }
     let input = totals.input_tokens.ceil() as u64;
     line("input tokens", format!("about {}", units::count(input)));
+    if let Some(packing) = &plan.settings.embed {
+        let requests = requests(packing, usable, input);
+        let most = packing.max_inputs;
+        let travel = format!("about {} of at most {most} texts", units::count(requests));
+        line("requests", travel);
+        line("cost", cost(plan, input, 0, None));
+        line("time", time(&plan.settings.limits, requests, (input, 0)));
+        line("nothing sent", "this was a dry run".into());
+        return text;
+    }
     let cap = plan.settings.max_tokens.map(u64::from);
     let assumed = ASSUMED_OUTPUT.min(cap.unwrap_or(u64::MAX)) * usable;
     let each = assumed / usable.max(1);
@@ -90,6 +100,13 @@ fn describe(plan: &Plan, totals: &Totals) -> String {
     text
 }
 
+/// How many requests embeddings take.
+fn requests(packing: &Packing, items: u64, tokens: u64) -> u64 {
+    let by_items = items.div_ceil(packing.max_inputs.get() as u64);
+    let by_tokens = tokens.div_ceil(packing.max_tokens.max(1));
+    by_items.max(by_tokens).min(items)
+}
+
 fn cost(plan: &Plan, input: u64, assumed: u64, most: Option<u64>) -> String {
     let Some(model) = &plan.model else {
         return "unknown: no price for this model".into();
@@ -97,6 +114,8 @@ fn cost(plan: &Plan, input: u64, assumed: u64, most: Option<u64>) -> String {
     let price = &model.price;
     let dollars = |output: u64| -> Usd { price.input.times(input) + price.output.times(output) };
     let upper = match most {
+        // Vectors cost nothing.
+        _ if plan.settings.embed.is_some() => String::new(),
         Some(most) => format!(", at most {}", units::dollars(dollars(most))),
         None => ", no upper bound without --max-tokens".into(),
     };

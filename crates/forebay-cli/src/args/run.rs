@@ -1,5 +1,6 @@
 //! The flags of `forebay run`; a catalogue.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -71,6 +72,18 @@ pub(crate) struct RunArgs {
     /// Further member of the request body, such as top_p=0.9; repeatable
     #[arg(long = "param", value_name = "KEY=JSON", help_heading = REQUEST, value_parser = values::parameter)]
     pub(crate) params: Vec<(String, String)>,
+
+    /// Ask for the embedding of each item's text instead of an answer
+    #[arg(long, help_heading = REQUEST, conflicts_with_all = [
+        "system", "system_file", "max_tokens", "temperature", "stream", "raw", "dialect",
+    ])]
+    pub(crate) embed: bool,
+    /// Numbers of each embedding, where the model can shorten them
+    #[arg(long, value_name = "N", help_heading = REQUEST, requires = "embed", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) dimensions: Option<u32>,
+    /// Most texts that travel in one request [default: 100]
+    #[arg(long, value_name = "N", help_heading = REQUEST, requires = "embed", value_parser = values::texts)]
+    pub(crate) embed_batch: Option<NonZeroUsize>,
 
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,

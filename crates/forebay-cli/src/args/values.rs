@@ -1,5 +1,6 @@
 //! Values of flags: numbers with bounds, durations, dollars, pairs.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use forebay::money::Usd;
@@ -7,6 +8,8 @@ use forebay_sim::faults::{Fault, Probability, UnknownFault};
 
 /// The most attempts in flight that make sense: one needs a socket each.
 const MAX_CONCURRENCY: usize = 50_000;
+/// The most texts of one request for embeddings; OpenAI's limit, and no other's is higher.
+const MAX_TEXTS: usize = 2_048;
 /// The largest rate: far above every provider's.
 const MAX_RATE: f64 = 1e12;
 /// The longest duration: a year.
@@ -19,6 +22,13 @@ pub(crate) fn concurrency(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n @ 1..=MAX_CONCURRENCY) => Ok(n),
         _ => Err(format!("give a whole number from 1 to {MAX_CONCURRENCY}")),
+    }
+}
+
+pub(crate) fn texts(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse::<NonZeroUsize>() {
+        Ok(n) if n.get() <= MAX_TEXTS => Ok(n),
+        _ => Err(format!("give a whole number from 1 to {MAX_TEXTS}")),
     }
 }
 

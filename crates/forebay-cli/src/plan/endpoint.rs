@@ -59,7 +59,7 @@ struct Place<'a> {
     /// Its name in rows and messages.
     name: &'a str,
     /// The provider whose habits it has.
-    habits: &'static Provider,
+    habits: Provider,
     dialect: Dialect,
     /// What the configuration file says about it.
     entry: Option<&'a EndpointEntry>,
@@ -101,6 +101,37 @@ pub(crate) fn server(
     )
 }
 
+/// Resolves the endpoint for embeddings.
+pub(crate) fn embedder(
+    to: &EndpointArgs,
+    config: &ConfigFile,
+    target: &Target,
+) -> Result<Server, Error> {
+    let place = match target {
+        Target::Simulated(_) => return simulated(to, Dialect::Embeddings),
+        Target::Provider(provider) => Place::of(provider.name, Some(provider), config)?,
+        Target::Named(name) => Place::of(name, None, config)?,
+    };
+    let Some(habits) = place.habits.for_embeddings() else {
+        return Err(Error::config(format!(
+            "--embed cannot go with {}: it makes no embeddings",
+            place.name
+        ))
+        .with_hint(
+            "name a model that does, such as text-embedding-3-small, or give --provider openai \
+             and --base-url for a server that speaks OpenAI's way",
+        ));
+    };
+    real(
+        to,
+        Place {
+            dialect: habits.dialect,
+            habits,
+            ..place
+        },
+    )
+}
+
 impl<'a> Place<'a> {
     /// The place of this name, with the habits of the provider that the file names for it.
     fn of(
@@ -120,7 +151,7 @@ impl<'a> Place<'a> {
         };
         Ok(Place {
             name,
-            habits: provider.unwrap_or(like),
+            habits: *provider.unwrap_or(like),
             dialect: dialect.unwrap_or(like.dialect),
             entry,
             is_named: provider.is_none(),
@@ -206,10 +237,10 @@ fn base_url(to: &EndpointArgs, place: Place<'_>) -> Result<BaseUrl, Error> {
 fn key(to: &EndpointArgs, place: Place<'_>, base_url: &BaseUrl) -> Result<Option<ApiKey>, Error> {
     let habits = place.habits;
     if let Some(variable) = &to.api_key_env {
-        return from_variable(variable, habits).map(Some);
+        return from_variable(variable, &habits).map(Some);
     }
     if let Some(path) = &to.api_key_file {
-        return from_file(path, habits).map(Some);
+        return from_file(path, &habits).map(Some);
     }
     // A key that the file names beside a base URL belongs to that URL: it is sent nowhere else,
     // and no other key is sent there.
@@ -227,10 +258,10 @@ fn key(to: &EndpointArgs, place: Place<'_>, base_url: &BaseUrl) -> Result<Option
         return Ok(Some(key));
     }
     if let Some(variable) = entry.and_then(|entry| entry.api_key_env.as_ref()) {
-        return from_variable(variable, habits).map(Some);
+        return from_variable(variable, &habits).map(Some);
     }
     if let Some(path) = entry.and_then(|entry| entry.api_key_file.as_ref()) {
-        return from_file(path, habits).map(Some);
+        return from_file(path, &habits).map(Some);
     }
     if base_url.is_local() || (habits.is_local && !place.is_named) {
         // Servers on this machine or network seldom ask for one.
@@ -279,7 +310,7 @@ fn headers(to: &EndpointArgs, place: Place<'_>) -> Result<Vec<(HeaderName, Heade
         headers.put(name, value)?;
     }
     if !place.is_named {
-        headers.put_environment(place.habits)?;
+        headers.put_environment(&place.habits)?;
     }
     headers.put_flags(to)?;
     Ok(headers.0)

@@ -10,7 +10,7 @@ mod shape;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use forebay::config::{Concurrency, EngineSettings, Limits, RetrySettings, Timeouts};
+use forebay::config::{Concurrency, EngineSettings, Limits, Packing, RetrySettings, Timeouts};
 use forebay::endpoint::Endpoint;
 use forebay::error::Error;
 use forebay::journal::{Durability, Settings};
@@ -43,10 +43,16 @@ impl Plan {
     /// # Errors
     /// When anything is missing, contradictory or out of range.
     pub(crate) fn resolve(args: &RunArgs) -> Result<Plan, Error> {
-        let config = ConfigFile::find(args.to.config.as_deref())?;
+        let mut config = ConfigFile::find(args.to.config.as_deref())?;
+        if args.embed {
+            config.run.forget_answers();
+        }
         let prompting = request::prompting(args, &config.run)?;
         let route = endpoint::route(model(args, &config)?, &args.to, &config)?;
-        let server = endpoint::server(&args.to, &config, &route.target)?;
+        let server = match args.embed {
+            true => endpoint::embedder(&args.to, &config, &route.target)?,
+            false => endpoint::server(&args.to, &config, &route.target)?,
+        };
         let entry = server.entry(&config);
         let table = config.price_table();
         let model = table.find(server.price_name(), &route.model);
@@ -62,7 +68,9 @@ impl Plan {
             ..settings(args, &config, entry, &prompting)
         };
         if settings.max_cost.is_some() {
-            check_cap(model.as_ref(), &route.model, settings.max_tokens)?;
+            // Vectors are no output tokens.
+            let longest = settings.embed.map(|_| 0).or(settings.max_tokens);
+            check_cap(model.as_ref(), &route.model, longest)?;
         }
         let identity = request::identity(&prompting, &server);
         let output = output::plan(args)?;
@@ -154,8 +162,17 @@ fn settings(
         dedup: args.dedup,
         raw: args.raw,
         max_tokens: request::token_cap(&prompting.parameters),
+        embed: args.embed.then(|| packing(args)),
         seed: fastrand::u64(..),
         ..EngineSettings::default()
+    }
+}
+
+fn packing(args: &RunArgs) -> Packing {
+    let usual = Packing::default();
+    Packing {
+        max_inputs: args.embed_batch.unwrap_or(usual.max_inputs),
+        ..usual
     }
 }
 

@@ -106,6 +106,15 @@ pub(super) fn parameters(
     for (name, json) in &args.params {
         put(name, json.clone())?;
     }
+    if let Some(n) = args.dimensions {
+        put("dimensions", n.to_string())?;
+    }
+    if args.embed && extra.iter().any(|(name, _)| name == "input") {
+        return Err(Error::config(
+            "--param input cannot go with --embed: the text is the item's own",
+        )
+        .with_hint("name another field with --prompt \"{{ FIELD }}\""));
+    }
     if extra
         .iter()
         .any(|(name, value)| name == "stream" && value.get() != "false")

@@ -48,6 +48,9 @@ mod stopping;
 /// `--stream`: the same rows, answered piece by piece.
 mod streaming;
 
+/// `--embed`: many texts in a request, and a row, an error and a record for each.
+mod embed;
+
 /// What the machine allows, and what is done to a process.
 mod machine;
 
