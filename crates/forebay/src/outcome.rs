@@ -113,7 +113,7 @@ pub struct Failure {
     pub message: String,
     /// Tokens that were billed all the same (a filtered answer, say).
     pub usage: Option<Box<Usage>>,
-    /// Whether a part of the answer had come before it failed, as a stream brings it.
+    /// Whether the provider had begun to write the answer: a part of it had come.
     pub answer_began: bool,
 }
 

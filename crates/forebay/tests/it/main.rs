@@ -30,6 +30,9 @@ mod stopping;
 /// Journals across sessions: resume, retried failures, edited inputs.
 mod resume;
 
+/// Recorded answers of every dialect, plain and as streams.
+mod recorded;
+
 /// Answers that have to fit a schema, and answers that a cap on tokens cut.
 mod schema;
 

@@ -127,7 +127,10 @@ fn end_of(
                 "the response is only {status}: the request asks for an answer in the \
                  background, which is not fetched; leave out the parameter \"background\""
             );
-            Err(context.failed(FailureKind::BadRequest, Some(status), &message, usage))
+            Err(Failure {
+                answer_began: true,
+                ..context.failed(FailureKind::BadRequest, Some(status), &message, usage)
+            })
         }
         (Some("cancelled"), _) => {
             let message = "the response was cancelled at the provider";
