@@ -122,7 +122,7 @@ impl Schema {
             .offline()
             .build(&value)
             .map_err(|error| words::not_a_schema(&error))?;
-        let raw = RawValue::from_string(text.to_owned())
+        let raw = RawValue::from_string(compact(text))
             .map_err(|error| Error::config(format!("not JSON: {error}")))?;
         Ok(Schema {
             validator: Arc::new(validator),
@@ -131,7 +131,8 @@ impl Schema {
         })
     }
 
-    /// The schema as it was written.
+    /// The schema as it was written, without the white space between its parts: that would be
+    /// paid for with each request.
     pub fn json(&self) -> &Arc<RawValue> {
         &self.text
     }
@@ -183,6 +184,22 @@ fn has_meaning(schema: &Value) -> Result<(), Error> {
         Error::config("not a JSON Schema: none of its members is a word of JSON Schema")
             .with_hint("give the schema itself, such as {\"type\":\"object\",\"properties\":{…}}"),
     )
+}
+
+/// JSON without the white space outside of its strings.
+fn compact(json: &str) -> String {
+    let (mut in_string, mut escaped) = (false, false);
+    json.chars()
+        .filter(|c| {
+            if in_string {
+                in_string = escaped || *c != '"';
+                escaped = !escaped && *c == '\\';
+                return true;
+            }
+            in_string = *c == '"';
+            !matches!(c, ' ' | '\n' | '\r' | '\t')
+        })
+        .collect()
 }
 
 /// The text without white space around it, and without a Markdown fence.

@@ -143,6 +143,16 @@ fn a_schema_that_is_none_is_refused_with_its_place() {
 }
 
 #[test]
+fn a_schema_is_kept_without_the_space_between_its_parts() {
+    let kept = r#"{"title":"a \\","const":"b \" \n c"}"#;
+    let spaced = kept
+        .replace("\":\"", "\" :\r\n\t \"")
+        .replace("\",\"", "\" , \"");
+    assert_ne!(spaced, kept);
+    assert_eq!(Schema::compile(&spaced).unwrap().json().get(), kept);
+}
+
+#[test]
 fn references_never_leave_the_schema() {
     for there in [
         "https://example.com/x.json",

@@ -65,9 +65,21 @@ pub(crate) struct Echo {
     pub(super) truncation: Option<Raw>,
 }
 
-/// A JSON text as it came.
+/// A JSON text as it came, but on one line: an event of a stream has no line breaks in it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(from = "Box<RawValue>")]
 pub(super) struct Raw(Box<RawValue>);
+
+impl From<Box<RawValue>> for Raw {
+    fn from(json: Box<RawValue>) -> Raw {
+        if !json.get().contains(['\n', '\r']) {
+            return Raw(json);
+        }
+        // Line breaks stand between values only, where a space will do.
+        let line = json.get().replace(['\n', '\r'], " ");
+        Raw(RawValue::from_string(line).unwrap_or(json))
+    }
+}
 
 impl PartialEq for Raw {
     fn eq(&self, other: &Raw) -> bool {
