@@ -10,7 +10,6 @@ use forebay::message::SchemaMode;
 pub(crate) const MOST_SCHEMA_RETRIES: u32 = 20;
 
 const REQUEST: &str = "Request";
-const RETRY: &str = "Retries and deadlines";
 
 #[derive(Debug, Args)]
 pub(crate) struct ShapeArgs {
@@ -26,11 +25,11 @@ pub(crate) struct ShapeArgs {
     #[arg(long, value_name = "HOW", help_heading = REQUEST)]
     pub(crate) schema_mode: Option<SchemaModeArg>,
     /// Further questions to a model whose answer does not fit [default: 2]
-    #[arg(long, value_name = "N", help_heading = RETRY, value_parser = clap::value_parser!(u32).range(0..=i64::from(MOST_SCHEMA_RETRIES)))]
+    #[arg(long, value_name = "N", help_heading = REQUEST, value_parser = clap::value_parser!(u32).range(0..=i64::from(MOST_SCHEMA_RETRIES)))]
     pub(crate) schema_retries: Option<u32>,
     /// What becomes of answers that the token limit cut: a row, a failed row,
     /// or another try with twice the limit [default: ok; with --schema error]
-    #[arg(long, value_name = "WHAT", help_heading = RETRY)]
+    #[arg(long, value_name = "WHAT", help_heading = REQUEST)]
     pub(crate) on_length: Option<OnLengthArg>,
 }
 

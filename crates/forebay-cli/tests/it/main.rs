@@ -68,3 +68,6 @@ mod providers;
 
 /// What an endpoint serves.
 mod models;
+
+/// Answers that have to fit a schema.
+mod schema;
