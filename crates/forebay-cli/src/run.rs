@@ -84,6 +84,7 @@ fn perform(
     announce_resume(&stage, &earlier, say);
     let fingerprint = finished::fingerprint(&plan.input);
     let kept_messages = source.n_kept_messages();
+    let columns = source.column_types();
     let stats = Arc::new(Stats::default());
     let progress = start_progress(args, &plan, &stats, &earlier);
     let mut tally = Tally::default();
@@ -97,7 +98,7 @@ fn perform(
             "forebay: {n} items have messages of their own; the prompt was not applied to them"
         ));
     }
-    let (files, printed) = stage.put_in_place(&plan, &summary)?;
+    let (files, printed) = stage.put_in_place(&plan, &summary, &columns)?;
     let Stage { journal, sink, .. } = stage;
     let nobody_reads = [printed, sink.finish()?].contains(&Ending::NobodyReads);
     if nobody_reads || summary.stopped == Some(StopReason::OutputClosed) {

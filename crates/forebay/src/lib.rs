@@ -89,6 +89,7 @@ pub mod row;
 pub mod schema;
 pub mod sink;
 pub mod source;
+pub mod table;
 pub mod transport;
 
 #[cfg(feature = "blocking")]

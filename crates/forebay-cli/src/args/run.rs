@@ -28,12 +28,12 @@ const REPORT: &str = "Report";
 )]
 pub(crate) struct RunArgs {
     /// Files of items: .txt (a line an item), .jsonl, .csv, each also as .gz
-    /// or .zst; `-` is standard input
+    /// or .zst, and .parquet; `-` is standard input
     #[arg(required = true, value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
 
     /// Read the input as this, whatever its name is
-    #[arg(long, value_name = "FORMAT", help_heading = INPUT, value_parser = ["txt", "jsonl", "csv"])]
+    #[arg(long, value_name = "FORMAT", help_heading = INPUT, value_parser = ["txt", "jsonl", "csv", "parquet"])]
     pub(crate) format: Option<String>,
     /// Take the items' keys (custom_id) from this field
     #[arg(long, value_name = "FIELD", help_heading = INPUT)]
@@ -90,7 +90,7 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) to: EndpointArgs,
 
-    /// Output file: .jsonl, .json or .csv [default: standard output]
+    /// Output file: .jsonl, .json, .csv or .parquet [default: standard output]
     #[arg(short, long, value_name = "FILE", help_heading = OUTPUT)]
     pub(crate) output: Option<PathBuf>,
     /// Order of the rows: as in the input when the run ends, or as they finish

@@ -66,7 +66,10 @@ pub(super) fn plan(args: &RunArgs) -> Result<OutputPlan, Error> {
             check(path)?;
             match (order, format) {
                 (Some(OrderArg::Completed), OutputFormat::JsonLines) => Destination::FileCompleted,
-                (Some(OrderArg::Completed), OutputFormat::Json | OutputFormat::Csv) => {
+                (
+                    Some(OrderArg::Completed),
+                    OutputFormat::Json | OutputFormat::Csv | OutputFormat::Parquet,
+                ) => {
                     return Err(Error::config(format!(
                         "--order completed cannot append rows to {}: its form needs them all",
                         path.display()

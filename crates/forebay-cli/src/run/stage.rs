@@ -7,6 +7,7 @@ use forebay::error::Error;
 use forebay::event::Summary;
 use forebay::journal::{Journal, OpenOptionsForRun};
 use forebay::sink::{self, Append, AtEnd, OutputFormat, Pipe, Sink, Targets};
+use forebay::table::Columns;
 
 use super::finished;
 use crate::plan::{Destination, Plan};
@@ -128,6 +129,7 @@ impl Stage {
         &mut self,
         plan: &Plan,
         summary: &Summary,
+        columns: &Columns,
     ) -> Result<(Files, Ending), Error> {
         if plan.output.destination == Destination::StdoutInput {
             // These rows are nowhere else, so they are printed even when others are pending.
@@ -168,6 +170,7 @@ impl Stage {
         let targets = Targets {
             output,
             errors: errors.as_deref(),
+            columns,
         };
         let assembly = sink::assemble(&mut self.journal, targets).map_err(failed)?;
         let mut files = vec![("output".to_owned(), path.to_owned())];

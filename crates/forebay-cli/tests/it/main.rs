@@ -39,6 +39,9 @@ mod outputs;
 /// What a request is made of: templates, parameters, headers, keys, and where each comes from.
 mod requests;
 
+/// Parquet in and out: typed columns that survive the way through a run.
+mod tables;
+
 /// Running the same command again sends only what is left.
 mod resume;
 

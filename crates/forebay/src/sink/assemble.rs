@@ -8,10 +8,13 @@ use std::sync::Arc;
 use super::OutputFormat;
 use super::csv::Csv;
 use super::json::{JsonArray, JsonLines};
+#[cfg(feature = "parquet")]
+use super::parquet::Parquet;
 use super::writer::RowWriter;
 use crate::disk::{Replacement, parent_of};
 use crate::journal::{Entry, Journal, KeyTable, for_each};
 use crate::outcome::FailureKind;
+use crate::table::Columns;
 
 /// Bytes written at once.
 const BUFFER: usize = 1 << 20;
@@ -34,6 +37,8 @@ pub struct Targets<'a> {
     pub output: Option<(&'a Path, OutputFormat)>,
     /// The file for failed rows alone.
     pub errors: Option<&'a Path>,
+    /// The types of the input's columns.
+    pub columns: &'a Columns,
 }
 
 /// Writes the rows of a journal in input order: the output in one piece by an atomic rename,
@@ -48,6 +53,8 @@ pub fn assemble(journal: &mut Journal, targets: Targets<'_>) -> io::Result<Assem
             OutputFormat::JsonLines => Box::new(JsonLines::default()),
             OutputFormat::Json => Box::new(JsonArray::default()),
             OutputFormat::Csv => Box::new(Csv::default()),
+            #[cfg(feature = "parquet")]
+            OutputFormat::Parquet => Box::new(Parquet::new(targets.columns)),
         };
         if writer.wants_first_pass() {
             each_row(journal, |row| writer.first_pass(row.body))?;

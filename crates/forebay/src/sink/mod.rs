@@ -9,6 +9,8 @@ mod append;
 mod assemble;
 mod csv;
 mod json;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod pipe;
 mod writer;
 
@@ -31,6 +33,9 @@ pub enum OutputFormat {
     Json,
     /// Comma-separated values with a header.
     Csv,
+    /// Parquet, with typed columns.
+    #[cfg(feature = "parquet")]
+    Parquet,
 }
 
 impl OutputFormat {
@@ -44,11 +49,13 @@ impl OutputFormat {
             Some("jsonl" | "ndjson") => Ok(OutputFormat::JsonLines),
             Some("json") => Ok(OutputFormat::Json),
             Some("csv") => Ok(OutputFormat::Csv),
+            #[cfg(feature = "parquet")]
+            Some("parquet") => Ok(OutputFormat::Parquet),
             _ => Err(Error::config(format!(
                 "cannot tell the output format of {} from its extension",
                 path.display()
             ))
-            .with_hint("end its name in .jsonl, .json or .csv")),
+            .with_hint("end its name in .jsonl, .json, .csv or .parquet")),
         }
     }
 }

@@ -24,8 +24,12 @@ impl Counter {
     pub fn count(&self, stop: &AtomicBool) -> Option<u64> {
         let enough = self.limit.map(|limit| self.offset.saturating_add(limit));
         let enough = enough.unwrap_or(u64::MAX);
-        let mut n = 0;
+        let mut n: u64 = 0;
         for place in &self.places {
+            if let Some(rows) = place.n_rows() {
+                n = n.saturating_add(rows).min(enough);
+                continue;
+            }
             let mut splitter = place.splitter().ok()?;
             if place.format == Format::Csv {
                 splitter.next().ok()?;

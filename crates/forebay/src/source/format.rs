@@ -18,6 +18,9 @@ pub enum Format {
     Csv,
     /// One whole request per line.
     Requests(Requests),
+    /// A Parquet file, one item a row.
+    #[cfg(feature = "parquet")]
+    Parquet,
 }
 
 /// How whole requests are written, one per line.
@@ -64,7 +67,7 @@ const TOOLS: [(&str, Format); 3] = [
 ];
 
 /// Every name of a format: as an extension and as the value of `--format`.
-const NAMES: [(&str, Format); 8] = [
+const NAMES: &[(&str, Format)] = &[
     ("txt", Format::Text),
     ("text", Format::Text),
     ("md", Format::Text),
@@ -73,6 +76,8 @@ const NAMES: [(&str, Format); 8] = [
     ("json", Format::JsonLines),
     ("csv", Format::Csv),
     ("tsv", Format::Csv),
+    #[cfg(feature = "parquet")]
+    ("parquet", Format::Parquet),
 ];
 
 impl Format {
@@ -90,6 +95,15 @@ impl Format {
             .iter()
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
             .map(|(_, format)| *format)
+    }
+
+    /// What its records are counted by, for people.
+    pub(super) fn unit(self) -> &'static str {
+        match self {
+            Format::Text | Format::JsonLines | Format::Csv | Format::Requests(_) => "line",
+            #[cfg(feature = "parquet")]
+            Format::Parquet => "row",
+        }
     }
 }
 
@@ -156,7 +170,7 @@ impl Announced {
 pub(super) fn unknown(name: &str) -> Error {
     Error::config(format!("cannot tell the format of {name} by its name")).with_hint(
         "known extensions: .txt .text .md .jsonl .ndjson .json .csv .tsv, each also with .gz or \
-         .zst; or name the format with --format txt, jsonl or csv",
+         .zst, and .parquet; or name the format with --format txt, jsonl, csv or parquet",
     )
 }
 

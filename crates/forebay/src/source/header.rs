@@ -1,4 +1,4 @@
-//! The header row of a CSV input.
+//! The header row of a CSV input, and what stands for one elsewhere.
 //!
 //! Owns what makes one unusable. Never reads beyond it.
 
@@ -22,6 +22,8 @@ pub(super) fn decoder<R: Read>(
     let header = match place.format {
         Format::Text | Format::JsonLines | Format::Requests(_) => Vec::new(),
         Format::Csv => header(place, splitter)?,
+        #[cfg(feature = "parquet")]
+        Format::Parquet => place.table_columns(),
     };
     let decoder = Decoder::new(place.format, place.delimiter, header.clone());
     Ok((decoder, header))
@@ -31,7 +33,7 @@ fn header<R: Read>(place: &Place, splitter: &mut Splitter<R>) -> Result<Vec<Stri
     let name = &place.name;
     let piece = splitter
         .next()
-        .map_err(|error| cannot_read(name, 0, &error))?;
+        .map_err(|error| cannot_read(place, 0, &error))?;
     let Some(piece) = piece else {
         return Ok(Vec::new());
     };

@@ -20,6 +20,8 @@ mod count;
 mod first_look;
 mod format;
 mod header;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod paths;
 mod peek;
 mod place;

@@ -77,7 +77,7 @@ fn rows(
         if splitter.input().is_cut || (found.has_items && !place.is_stream()) {
             return Ok(());
         }
-        return Err(cannot_read(&place.name, line, &error));
+        return Err(cannot_read(place, line, &error));
     }
     Ok(())
 }

@@ -28,6 +28,9 @@ pub(super) struct Place {
     /// The field that is the prompt when there is no template.
     pub(super) prompt_field: Option<String>,
     origin: Origin,
+    /// What a Parquet file says of itself.
+    #[cfg(feature = "parquet")]
+    pub(super) table: Option<super::parquet::Table>,
 }
 
 #[derive(Clone)]
@@ -92,15 +95,20 @@ impl Place {
             let input = File::open(path).map_err(|error| cannot_open(&name, &error))?;
             return Place::stream(name, Box::new(input), format, announced.delimiter);
         }
+        let format = format.ok_or_else(|| format::unknown(&name))?;
         let place = Place {
-            format: format.ok_or_else(|| format::unknown(&name))?,
+            format,
             name,
             compression: announced.compression,
             delimiter: announced.delimiter,
             prompt_field: None,
             origin: Origin::File(path.to_owned()),
+            #[cfg(feature = "parquet")]
+            table: None,
         };
         place.check_signature()?;
+        #[cfg(feature = "parquet")]
+        let place = place.with_table(path)?;
         Ok(place)
     }
 
@@ -113,11 +121,17 @@ impl Place {
     ) -> Result<Place, Error> {
         let mut head = Vec::new();
         let format = match format {
+            #[cfg(feature = "parquet")]
+            Some(Format::Parquet) => return Err(super::parquet::no_pipe(&name)),
             Some(format) => format,
             None => match first_byte(&mut input, &mut head) {
                 Ok(Some(b'{')) => Format::JsonLines,
+                #[cfg(feature = "parquet")]
+                Ok(Some(_)) if super::parquet::begins(&head) => {
+                    return Err(super::parquet::no_pipe(&name));
+                }
                 Ok(_) => Format::Text,
-                Err(error) => return Err(cannot_read(&name, 0, &error)),
+                Err(error) => return Err(Error::io(format!("cannot read {name}: {error}"))),
             },
         };
         let place = Place {
@@ -127,9 +141,39 @@ impl Place {
             delimiter,
             prompt_field: None,
             origin: Origin::Stream(Arc::default()),
+            #[cfg(feature = "parquet")]
+            table: None,
         };
         place.put_back(head, input);
         Ok(place)
+    }
+
+    /// The number of its records, when the file says so itself.
+    pub(super) fn n_rows(&self) -> Option<u64> {
+        #[cfg(feature = "parquet")]
+        return self.table.as_ref().map(super::parquet::Table::n_rows);
+        #[cfg(not(feature = "parquet"))]
+        None
+    }
+
+    /// The names of a Parquet file's columns.
+    #[cfg(feature = "parquet")]
+    pub(super) fn table_columns(&self) -> Vec<String> {
+        self.table
+            .as_ref()
+            .map_or_else(Vec::new, super::parquet::Table::columns)
+    }
+
+    /// The same place with what a Parquet file says of itself.
+    #[cfg(feature = "parquet")]
+    fn with_table(mut self, path: &Path) -> Result<Place, Error> {
+        if self.format == Format::Parquet {
+            self.table = Some(super::parquet::Table::open(path, &self.name)?);
+        } else if self.compression == Compression::None && super::parquet::is_table(path) {
+            let fault = format!("{} is Parquet data, which its name does not say", self.name);
+            return Err(Error::io(fault).with_hint("read it with --format parquet"));
+        }
+        Ok(self)
     }
 
     /// Whether it can be read once only.
@@ -144,6 +188,8 @@ impl Place {
             Format::Csv => Shape::Csv {
                 delimiter: self.delimiter,
             },
+            #[cfg(feature = "parquet")]
+            Format::Parquet => Shape::Lines,
         }
     }
 
@@ -168,6 +214,10 @@ impl Place {
                     .ok_or_else(|| Error::io(format!("{} can be read only once", self.name)));
             }
         };
+        #[cfg(feature = "parquet")]
+        if let Some(table) = &self.table {
+            return Ok(Box::new(table.rows(file, &self.name)?));
+        }
         Ok(match self.compression {
             Compression::None => Box::new(file),
             Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(file)),
@@ -257,8 +307,9 @@ pub(super) fn cannot_open(name: &str, error: &io::Error) -> Error {
 }
 
 /// The error for a fault after a line of a file.
-pub(super) fn cannot_read(name: &str, line: u64, error: &io::Error) -> Error {
-    let fault = Error::io(format!("cannot read {name} after line {line}: {error}"));
+pub(super) fn cannot_read(place: &Place, line: u64, error: &io::Error) -> Error {
+    let (name, unit) = (&place.name, place.format.unit());
+    let fault = Error::io(format!("cannot read {name} after {unit} {line}: {error}"));
     match error.kind() {
         io::ErrorKind::UnexpectedEof => {
             fault.with_hint("the file ends too early; was it copied whole?")

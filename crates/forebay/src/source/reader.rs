@@ -22,6 +22,7 @@ use super::{CheckReport, InputSpec, Prompting};
 use crate::error::Error;
 use crate::item::Item;
 use crate::outcome::{Failure, FailureKind};
+use crate::table::Columns;
 
 /// Invalid items that a check report shows.
 const EXAMPLES: usize = 5;
@@ -89,6 +90,10 @@ impl Source {
         if rules.prompt.is_none() {
             choose_prompts(&mut places, &peeked, &rules)?;
         }
+        #[cfg(feature = "parquet")]
+        for place in &places {
+            place.check_types(&rules)?;
+        }
         let mut columns = Vec::new();
         for peeked in &peeked {
             columns::add(&mut columns, &peeked.columns);
@@ -107,6 +112,16 @@ impl Source {
     /// The fields that the first rows of the inputs have, in the order of their first appearance.
     pub fn columns(&self) -> &[String] {
         &self.columns
+    }
+
+    /// The types of the input's columns, under the names that rows give them; none unless all
+    /// inputs are Parquet files.
+    pub fn column_types(&self) -> Columns {
+        #[cfg(feature = "parquet")]
+        let columns = super::parquet::column_types(&self.places, self.rules.id_field.as_deref());
+        #[cfg(not(feature = "parquet"))]
+        let columns = Columns::default();
+        columns
     }
 
     /// Items so far whose own `messages` took the place of the prompt template.
@@ -179,7 +194,7 @@ impl Source {
             let piece = open
                 .splitter
                 .next()
-                .map_err(|error| cannot_read(&place.name, line, &error))?;
+                .map_err(|error| cannot_read(place, line, &error))?;
             let Some(piece) = piece else {
                 self.pass.open = None;
                 self.pass.place += 1;
@@ -194,7 +209,7 @@ impl Source {
             if draft.kept_messages {
                 self.n_kept_messages.fetch_add(1, Relaxed);
             }
-            return Ok(Some(number(draft, index, piece.line, &place.name)));
+            return Ok(Some(number(draft, index, piece.line, place)));
         }
         Ok(None)
     }
@@ -231,24 +246,25 @@ impl Open {
 }
 
 fn draft(rules: &Rules, place: &Place, decoder: &mut Decoder, piece: &Piece<'_>) -> Draft {
+    let usual = |record| rules.draft(record, place.prompt_field.as_deref());
     match decoder.decode(piece) {
         Ok(record) => match place.format {
             Format::Requests(kind) => whole::draft(rules, kind, &record),
-            Format::Text | Format::JsonLines | Format::Csv => {
-                rules.draft(&record, place.prompt_field.as_deref())
-            }
+            Format::Text | Format::JsonLines | Format::Csv => usual(&record),
+            #[cfg(feature = "parquet")]
+            Format::Parquet => usual(&record),
         },
         Err(why) => Draft::unreadable(why),
     }
 }
 
-fn number(draft: Draft, index: u64, line: u64, place: &str) -> Item {
+fn number(draft: Draft, index: u64, line: u64, place: &Place) -> Item {
     Item {
         index,
         custom_id: draft.custom_id,
         fields: draft.fields,
         request: draft.request.map_err(|why| {
-            let message = format!("line {line} of {place}: {why}");
+            let message = format!("{} {line} of {}: {why}", place.format.unit(), place.name);
             Failure::new(FailureKind::InvalidItem, message)
         }),
     }

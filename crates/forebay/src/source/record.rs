@@ -91,6 +91,9 @@ impl Decoder {
         match self.format {
             Format::Text => Ok(Record::Text(text)),
             Format::JsonLines | Format::Requests(_) => json(text),
+            // Its rows arrive as JSON.
+            #[cfg(feature = "parquet")]
+            Format::Parquet => json(text),
             Format::Csv => {
                 self.cells.fill(text, self.delimiter);
                 Ok(Record::Csv {

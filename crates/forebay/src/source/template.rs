@@ -80,6 +80,15 @@ impl Template {
         self.fields.iter().any(|name| name == field)
     }
 
+    /// Whether an expression of it is this field and nothing else: `{{ field }}`.
+    #[cfg(feature = "parquet")]
+    pub(super) fn prints(&self, field: &str) -> bool {
+        let expressions = self.source.split("{{").skip(1);
+        expressions
+            .filter_map(|rest| rest.split_once("}}"))
+            .any(|(inner, _)| inner.trim_matches(['-', '+']).trim() == field)
+    }
+
     /// Renders it over a record's fields.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ const VOCABULARY: [&str; 12] = [
 ];
 const POLICY: [&str; 5] = ["limit", "retry", "queue", "route", "price"];
 const WIRE: [&str; 2] = ["provider", "transport"];
-const EDGES: [&str; 5] = ["source", "sink", "journal", "disk", "cache"];
+const EDGES: [&str; 6] = ["source", "sink", "table", "journal", "disk", "cache"];
 
 /// Words of the vocabulary that name policy's answers: an event says what limited the run.
 const EXCEPTIONS: [(&str, &str); 1] = [("event", "limit")];

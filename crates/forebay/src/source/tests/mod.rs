@@ -2,6 +2,8 @@
 
 mod files;
 mod items;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod streams;
 mod whole;
 

@@ -12,6 +12,7 @@ use forebay::event::Summary;
 use forebay::item::{Content, Item, Parameters, Request};
 use forebay::journal::{Durability, Journal, OpenOptionsForRun};
 use forebay::sink::{self, Append, AtEnd, OutputFormat, Sink, Targets};
+use forebay::table::Columns;
 use forebay::transport::{Connector, MemoryConnector, Transport};
 use forebay_sim::{Action, Config, Event, Latency, Sim};
 
@@ -155,6 +156,7 @@ fn put_in_place(
     let targets = Targets {
         output: rewritten.then_some((output, OutputFormat::JsonLines)),
         errors: Some(&errors),
+        columns: &Columns::default(),
     };
     sink::assemble(journal, targets).map(drop)
 }
