@@ -109,7 +109,7 @@ fn rows(path: &Path) -> Result<Rows<'static>, Error> {
         _ => {
             let message = format!("cannot check {}: not .jsonl or .json", path.display());
             return Err(Error::config(message)
-                .with_hint("rows in CSV do not tell null from empty; let the run write .jsonl"));
+                .with_hint("let the run write .jsonl: rows in CSV do not tell null from empty"));
         }
     };
     let source = source(path)?;

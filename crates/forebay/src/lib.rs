@@ -54,7 +54,7 @@
 //!
 //! ```text
 //! engine       dispatcher  attempt  drain
-//! policy       limit retry queue route price  |  wire  provider transport  |  edges  source sink journal disk
+//! policy       limit retry queue route price  |  wire  provider transport  |  edges  source sink table journal disk
 //! vocabulary   item message schema outcome row event config error endpoint catalogue money fields
 //! ```
 //! Imports point down only, and the three in the middle never import each other. Policy reads no

@@ -126,6 +126,10 @@ impl Parquet {
         for column in &mut self.columns {
             column.kind = match column.wanted.take() {
                 Some(data_type) => Kind::Typed(data_type),
+                // A string among them is quoted, so that every value can be read as JSON.
+                None if matches!(column.at, At::Own("parsed" | "tool_calls" | "raw")) => {
+                    Kind::JsonText
+                }
                 None => column.seen.kind(),
             };
             let is_nullable = column.is_nullable || column.n_values < self.n_rows;

@@ -36,7 +36,7 @@ impl Counter {
             }
             while n < enough && splitter.next().ok()?.is_some() {
                 n += 1;
-                if n % STEP == 0 && stop.load(Ordering::Relaxed) {
+                if n.is_multiple_of(STEP) && stop.load(Ordering::Relaxed) {
                     return None;
                 }
             }
