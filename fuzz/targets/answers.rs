@@ -6,7 +6,7 @@ use forebay::config::{EngineSettings, RetrySettings};
 use forebay::endpoint::{ApiKey, BaseUrl, Dialect, Endpoint, TokenField};
 use forebay::limit::{Limiter, Need};
 use forebay::outcome::{Failure, Outcome, Reply, Signal};
-use forebay::provider::{self, Answer};
+use forebay::provider::{self, Answer, Delta, StreamReader};
 use forebay::retry::{self, Decision, Tries};
 use forebay::row::{RawAnswer, RowBody, write_row};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -34,6 +34,16 @@ pub fn anthropic_answer(input: &[u8]) {
     good_answer(Dialect::Anthropic, input);
 }
 
+/// Reads an answer with status 200 of the responses dialect; the first byte as in the others.
+pub fn responses_answer(input: &[u8]) {
+    good_answer(Dialect::Responses, input);
+}
+
+/// Reads an answer with status 200 of the Gemini dialect; the first byte as in the others.
+pub fn gemini_answer(input: &[u8]) {
+    good_answer(Dialect::Gemini, input);
+}
+
 fn good_answer(provider: Dialect, input: &[u8]) {
     let Some((form, body)) = input.split_first() else {
         return;
@@ -49,6 +59,56 @@ fn good_answer(provider: Dialect, input: &[u8]) {
         check_size(reply, body);
     }
     check_row(&outcome, body);
+    let whole = streamed(&endpoint, body, std::iter::once(body));
+    assert_eq!(
+        streamed(&endpoint, body, body.chunks(1)),
+        whole,
+        "byte by byte"
+    );
+    assert_eq!(
+        streamed(&endpoint, body, body.chunks(7)),
+        whole,
+        "in chunks"
+    );
+}
+
+/// What comes of a stream in these pieces, and what it tells on its way, joined by kind.
+fn streamed<'a>(
+    endpoint: &Endpoint,
+    body: &[u8],
+    pieces: impl Iterator<Item = &'a [u8]>,
+) -> (String, [String; 3]) {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000);
+    let mut reader = StreamReader::new(endpoint, 200, HeaderMap::new(), now);
+    let mut told: [String; 3] = Default::default();
+    let mut tell = |delta: Delta<'_>| match delta {
+        Delta::Text(text) => told[0] += text,
+        Delta::Reasoning(text) => told[1] += text,
+        Delta::ToolCall {
+            index,
+            id,
+            name,
+            arguments,
+        } => told[2] += &format!("{index} {id} {name} {arguments};"),
+        _ => {}
+    };
+    let mut early = None;
+    for piece in pieces {
+        if let Err(failure) = reader.push(piece, &mut tell) {
+            early = Some(failure);
+            break;
+        }
+    }
+    let outcome = match early {
+        Some(failure) => Err(failure),
+        None => reader.finish(&mut tell).0,
+    };
+    match &outcome {
+        Ok(reply) => check_size(reply, body),
+        Err(failure) => check_failure(failure),
+    }
+    check_row(&outcome, body);
+    (format!("{outcome:?}"), told)
 }
 
 /// Reads an answer that is an error.
@@ -59,9 +119,11 @@ pub fn error_answer(input: &[u8]) {
         return;
     };
     let status = STATUSES[usize::from(form % 16)];
-    let provider = match form / 16 % 2 {
+    let provider = match form / 16 % 4 {
         0 => Dialect::Chat,
-        _ => Dialect::Anthropic,
+        1 => Dialect::Anthropic,
+        2 => Dialect::Responses,
+        _ => Dialect::Gemini,
     };
     let (head, body) = split_head(rest);
     let endpoint = endpoint(provider);

@@ -8,7 +8,7 @@ mod events;
 mod journals;
 mod rows;
 
-pub use answers::{anthropic_answer, error_answer, openai_answer};
+pub use answers::{anthropic_answer, error_answer, gemini_answer, openai_answer, responses_answer};
 pub use events::sse;
 pub use journals::journal;
 pub use rows::input_rows;
@@ -17,10 +17,12 @@ pub use rows::input_rows;
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their folders in the corpus.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("sse", sse),
     ("openai_answer", openai_answer),
     ("anthropic_answer", anthropic_answer),
+    ("responses_answer", responses_answer),
+    ("gemini_answer", gemini_answer),
     ("error_answer", error_answer),
     ("journal", journal),
     ("input_rows", input_rows),

@@ -63,6 +63,8 @@ pub struct Decoder {
     /// The beginning of a line whose end is in a later chunk.
     line: Vec<u8>,
     event: Pending,
+    /// JSON between events.
+    stray: Vec<u8>,
     last_id: Vec<u8>,
     retry_ms: Option<u64>,
     is_too_large: bool,
@@ -100,6 +102,7 @@ impl Decoder {
             after_return: false,
             line: Vec::new(),
             event: Pending::default(),
+            stray: Vec::new(),
             last_id: Vec::new(),
             retry_ms: None,
             is_too_large: false,
@@ -173,16 +176,24 @@ impl Decoder {
         self.retry_ms
     }
 
-    /// Whether nothing of a line or of an event is under way.
-    pub(super) fn is_between_events(&self) -> bool {
-        let event = &self.event;
-        let is_idle = event.is_over || (!event.has_data && event.name.is_empty());
-        self.line.is_empty() && is_idle
+    /// JSON that stands where an event should be, with the lines that follow it.
+    ///
+    /// The standard drops it. Some servers report an error so, and some call a plain answer a
+    /// stream. The next event's data end it.
+    pub fn stray_json(&self) -> &[u8] {
+        &self.stray
+    }
+
+    /// Whether such JSON is under way.
+    pub(super) fn is_in_stray_json(&self) -> bool {
+        let has_data = self.event.has_data && !self.event.is_over;
+        !self.stray.is_empty() || (!has_data && begins_json(&self.line))
     }
 
     /// Bytes that are kept of what was read.
     pub fn buffered(&self) -> usize {
-        self.line.len() + self.event.name.len() + self.event.data.len() + self.last_id.len()
+        let event = self.event.name.len() + self.event.data.len();
+        self.line.len() + event + self.stray.len() + self.last_id.len()
     }
 
     /// Drops a byte order mark at the start of the stream, however it is split.
@@ -257,6 +268,7 @@ impl Decoder {
         let value = value.strip_prefix(b" ").unwrap_or(value);
         let result = match field {
             b"data" if single.is_none() && !self.event.has_data => {
+                self.stray.clear();
                 *single = Some(value);
                 Ok(())
             }
@@ -272,9 +284,23 @@ impl Decoder {
                 self.retry_ms = digits.and_then(|text| text.parse().ok()).or(self.retry_ms);
                 Ok(())
             }
+            _ if single.is_none() && !self.event.has_data => self.keep_stray(line),
             _ => Ok(()),
         };
         self.checked(result)
+    }
+
+    /// Keeps a line between events that begins a JSON text or goes on with one.
+    fn keep_stray(&mut self, line: &[u8]) -> Result<(), TooLarge> {
+        if line.starts_with(b":") || (self.stray.is_empty() && !begins_json(line)) {
+            return Ok(());
+        }
+        if self.stray.len() + line.len() >= self.max_event {
+            return Err(TooLarge);
+        }
+        self.stray.extend_from_slice(line);
+        self.stray.push(b'\n');
+        Ok(())
     }
 
     /// Notes when something is too large, and lets go of what is kept.
@@ -319,6 +345,11 @@ impl Pending {
             data: single.unwrap_or(&self.data),
         }
     }
+}
+
+/// Whether the first byte that is no space begins a JSON object or a list.
+fn begins_json(line: &[u8]) -> bool {
+    matches!(line.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
 fn replace(name: &mut Vec<u8>, value: &[u8]) -> Result<(), TooLarge> {

@@ -21,7 +21,7 @@ const ROUNDS: usize = 5_000;
 const MAX_LEN: usize = 16 << 10;
 
 /// Pieces that parsers treat in a special way.
-const TOKENS: [&[u8]; 32] = [
+const TOKENS: [&[u8]; 36] = [
     b"\n",
     b"\r",
     b"\r\n",
@@ -51,6 +51,10 @@ const TOKENS: [&[u8]; 32] = [
     b"\"index\":1",
     b"\"finish_reason\":\"stop\"",
     b"{\"type\":\"message_stop\"}",
+    b"\"finishReason\":\"STOP\"",
+    b"\"thought\":true,",
+    b"data: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\"}}\n\n",
+    b"\n{\"error\":{\"code\":503}}\n",
     b"retry-after: ",
     "世".as_bytes(),
     b"\"\"",
@@ -156,13 +160,25 @@ fn event_streams_are_read_whatever_they_hold() {
 /// Fault 28: reads whatever a provider answers, and keeps each row one line of JSON.
 #[test]
 fn openai_answers_are_read_whatever_they_hold() {
-    fuzz("openai_answer", 1_000);
+    fuzz("openai_answer", 500);
 }
 
 /// Fault 28: reads whatever a provider answers, and keeps each row one line of JSON.
 #[test]
 fn anthropic_answers_are_read_whatever_they_hold() {
-    fuzz("anthropic_answer", 1_000);
+    fuzz("anthropic_answer", 500);
+}
+
+/// Fault 28: reads whatever a provider answers, and keeps each row one line of JSON.
+#[test]
+fn responses_are_read_whatever_they_hold() {
+    fuzz("responses_answer", 500);
+}
+
+/// Fault 28: reads whatever a provider answers, and keeps each row one line of JSON.
+#[test]
+fn gemini_answers_are_read_whatever_they_hold() {
+    fuzz("gemini_answer", 500);
 }
 
 /// Faults 18, 19: reads whatever an error and its headers hold, and never waits longer than allowed.

@@ -87,6 +87,27 @@ fn an_event_within_a_chunk_is_not_copied() {
 }
 
 #[test]
+fn json_between_events_is_kept_until_the_next_data() {
+    for (stream, want) in [
+        ("{\"a\":\n 1}", "{\"a\":\n 1}\n"),
+        ("data: x\n\n: c\r\n  [\r\n: c\r\n\r\n1]\r\n", "  [\n\n1]\n"),
+        ("{}\ndata: x\n\n", ""),
+        ("data: x\n{}\n", ""),
+        ("other {}\n1\n", ""),
+    ] {
+        for size in [1, 2, 1_000] {
+            let mut decoder = Decoder::default();
+            for mut chunk in stream.as_bytes().chunks(size) {
+                while decoder.next(&mut chunk).unwrap().is_some() {}
+            }
+            decoder.finish().unwrap();
+            let have = String::from_utf8_lossy(decoder.stray_json());
+            assert_eq!(have, want, "{stream:?} by {size}");
+        }
+    }
+}
+
+#[test]
 fn nothing_is_kept_beyond_the_cap() {
     let endless = |piece: &[u8]| {
         let mut decoder = Decoder::with_max_event(1_000);
@@ -104,6 +125,7 @@ fn nothing_is_kept_beyond_the_cap() {
     endless(b"data: x\n");
     endless(b"data:\r");
     endless(b": keep-alive");
+    endless(b"{\n");
     let long = [b"event: ", &[b'x'; 2_000][..], b"\n"].concat();
     assert_eq!(Decoder::default().next(&mut &long[..]), Err(TooLarge));
     let fits = [b"data:", &[b'x'; 900][..], b"\n\n"].concat().repeat(100);
@@ -119,7 +141,7 @@ proptest! {
     /// However a stream is cut into chunks, the events are the same.
     #[test]
     fn chunks_make_no_difference(
-        stream in "(\u{feff})?(data|event|id|:| |x|é|\r|\n|\r\n|\0){0,60}",
+        stream in "(\u{feff})?(data|event|id|:| |x|é|\r|\n|\r\n|\0|\\{){0,60}",
         cuts in prop::collection::vec(0usize..200, 0..12),
     ) {
         let bytes = stream.as_bytes();

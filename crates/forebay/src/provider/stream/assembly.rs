@@ -15,9 +15,6 @@ use crate::provider::sse::Decoder;
 pub(in crate::provider) struct Assembly {
     pieces: Pieces,
     decoder: Decoder,
-    /// JSON that stands where an event should be: Gemini's servers report errors so, and a body
-    /// that is called a stream may be a plain answer all the same.
-    stray: Vec<u8>,
     has_events: bool,
     /// Something of the answer was told.
     has_content: bool,
@@ -30,7 +27,6 @@ impl Assembly {
         Assembly {
             pieces: Pieces::of(dialect),
             decoder: Decoder::default(),
-            stray: Vec::new(),
             has_events: false,
             has_content: false,
             is_over: false,
@@ -45,7 +41,7 @@ impl Assembly {
 
     /// About how many bytes are kept.
     pub(in crate::provider) fn kept(&self) -> usize {
-        self.kept + self.stray.len()
+        self.kept + self.decoder.buffered()
     }
 
     /// Takes a piece of the body, and tells what it adds; `true` when there was anything of the
@@ -62,7 +58,6 @@ impl Assembly {
         let Assembly {
             pieces,
             decoder,
-            stray,
             has_events,
             has_content,
             is_over,
@@ -70,17 +65,11 @@ impl Assembly {
         } = self;
         let mut any = false;
         while !*is_over {
-            let rest = chunk;
-            let is_stray = !stray.is_empty() || decoder.is_between_events() && begins_json(rest);
             let event = decoder.next(&mut chunk).map_err(|_| too_large(context))?;
             let Some(event) = event else {
-                if is_stray {
-                    stray.extend_from_slice(rest);
-                    any = true;
-                }
+                any |= decoder.is_in_stray_json();
                 break;
             };
-            stray.clear();
             *has_events = true;
             *kept += event.data.len();
             let mut tell = |delta: Delta<'_>| {
@@ -104,48 +93,46 @@ impl Assembly {
         context: &Context<'_>,
         on: &mut dyn FnMut(Delta<'_>),
     ) -> Result<Assembled, Failure> {
-        if !self.is_over && !self.stray.is_empty() {
+        // Some servers leave out the last blank line; data that are cut are no JSON.
+        let event = match self.is_over {
+            true => None,
+            false => self.decoder.finish().map_err(|_| too_large(context))?,
+        };
+        if let Some(event) = event {
+            if is_done(&event) || serde_json::from_slice::<&RawValue>(event.data).is_ok() {
+                let has_content = &mut self.has_content;
+                let mut tell = |delta: Delta<'_>| {
+                    *has_content = true;
+                    on(delta);
+                };
+                let step = self.pieces.add(context, &event, &mut tell);
+                Assembled::mark(self.has_content, step)?;
+            }
+        } else if !self.is_over && !self.decoder.stray_json().is_empty() {
             return self.finish_stray(context);
         }
-        // Some servers leave out the last blank line; data that are cut are no JSON.
-        if !self.is_over
-            && let Some(event) = self.decoder.finish().map_err(|_| too_large(context))?
-            && (is_done(&event) || serde_json::from_slice::<&RawValue>(event.data).is_ok())
-        {
-            let has_content = &mut self.has_content;
-            let mut tell = |delta: Delta<'_>| {
-                *has_content = true;
-                on(delta);
-            };
-            let step = self.pieces.add(context, &event, &mut tell);
-            Assembled::mark(self.has_content, step)?;
-        }
         let has_content = self.has_content;
         let body = self.pieces.body(context);
         Assembled::mark(has_content, body).map(|body| Assembled { body, has_content })
     }
 
-    /// The end of a stream with JSON where an event should be.
+    /// The end of a stream with JSON where an event should be: Gemini's servers report errors so,
+    /// and a body that is called a stream may be a plain answer all the same.
     fn finish_stray(self, context: &Context<'_>) -> Result<Assembled, Failure> {
+        let has_content = self.has_content;
+        let stray = self.decoder.stray_json();
         if !self.has_events {
             return Ok(Assembled {
-                body: self.stray,
-                has_content: false,
+                body: stray.to_vec(),
+                has_content,
             });
         }
-        let report = Report::of_body(&self.stray);
-        if report.is_some_and(|report| report.is_error) {
-            return Assembled::mark(self.has_content, Err(reported(context, &self.stray)));
-        }
-        let has_content = self.has_content;
-        let body = self.pieces.body(context);
+        let body = match Report::of_body(stray) {
+            Some(report) if report.is_error => Err(reported(context, stray)),
+            Some(_) | None => self.pieces.body(context),
+        };
         Assembled::mark(has_content, body).map(|body| Assembled { body, has_content })
     }
-}
-
-/// Whether the first byte that is no space begins a JSON object or a list.
-fn begins_json(bytes: &[u8]) -> bool {
-    matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
 fn too_large(context: &Context<'_>) -> Failure {
