@@ -83,6 +83,8 @@ impl RunDefaults {
         self.max_tokens = None;
         self.temperature = None;
         self.stream = None;
+        self.schema = None;
+        self.on_length = None;
     }
 }
 

@@ -15,7 +15,7 @@ const REQUEST: &str = "Request";
 pub(crate) struct ShapeArgs {
     /// JSON Schema that each answer has to fit; `parsed` in the row is the
     /// answer as JSON
-    #[arg(long, value_name = "FILE", help_heading = REQUEST)]
+    #[arg(long, value_name = "FILE", help_heading = REQUEST, conflicts_with = "embed")]
     pub(crate) schema: Option<PathBuf>,
     /// The schema's name for the provider [default: its title or file name]
     #[arg(long, value_name = "NAME", help_heading = REQUEST)]
@@ -29,7 +29,7 @@ pub(crate) struct ShapeArgs {
     pub(crate) schema_retries: Option<u32>,
     /// What becomes of answers that the token limit cut: a row, a failed row,
     /// or another try with twice the limit [default: ok; with --schema error]
-    #[arg(long, value_name = "WHAT", help_heading = REQUEST)]
+    #[arg(long, value_name = "WHAT", help_heading = REQUEST, conflicts_with = "embed")]
     pub(crate) on_length: Option<OnLengthArg>,
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
+use super::shape::{Bill, Shape, Verdict};
 use super::{Client, Reply, ReplyStream, UnderWay};
 use crate::engine::{Lane, Told};
 use crate::item::{Content, Parameters, Request};
@@ -21,6 +22,7 @@ pub struct ChatRequest {
     parameters: Parameters,
     system: Option<String>,
     messages: Vec<Message>,
+    shape: Shape,
     /// What was wrong with a piece of it; told when it is sent.
     fault: Option<String>,
     observer: Option<Observer>,
@@ -67,6 +69,7 @@ impl ChatRequest {
             },
             system: None,
             messages: Vec::new(),
+            shape: Shape::default(),
             fault: None,
             observer: None,
         }
@@ -162,14 +165,22 @@ impl ChatRequest {
         self
     }
 
-    /// The JSON Schema that the answer has to fit, asked for in the dialect's own way.
+    /// The JSON Schema that the answer has to fit: told in the dialect's own way, and, with the
+    /// feature `schema`, checked; [`Reply::json`] then reads the answer.
+    ///
+    /// A model whose answer does not fit is asked again with what is wrong, unless the answer was
+    /// streamed.
     pub fn schema(mut self, name: &str, schema: &str) -> ChatRequest {
-        match RawValue::from_string(schema.to_owned()) {
-            Ok(schema) => {
-                self.parameters.schema = Some(AnswerSchema::new(name, schema.into()));
-            }
-            Err(error) => self.fault = Some(format!("the schema is not JSON: {error}")),
+        match self.shape.set(schema) {
+            Ok(schema) => self.parameters.schema = Some(AnswerSchema::new(name, schema)),
+            Err(error) => self.fault = Some(format!("the schema is unusable: {error}")),
         }
+        self
+    }
+
+    /// Further questions to a model whose answer does not fit the schema; default 2.
+    pub fn schema_retries(mut self, retries: u32) -> ChatRequest {
+        self.shape.set_retries(retries);
         self
     }
 
@@ -223,27 +234,50 @@ impl ChatRequest {
     ) -> Result<Reply, Failure> {
         let model = self.parameters.model.clone();
         let observer = self.observer.clone();
+        let shape = self.shape.clone();
         let Ready {
             lane,
-            request,
+            mut request,
             under_way,
         } = self.ready()?;
-        let answered = lane
-            .call(&request, &mut |told| match told {
-                Told::Delta(delta) => on(delta),
-                Told::WillRetry(failure, after) => {
-                    if let Some(observer) = &observer {
-                        observer(&CallEvent::AttemptFailedWillRetry {
-                            model: &model,
-                            failure,
-                            after,
-                        });
-                    }
+        let mut tell = |told: Told<'_>| match told {
+            Told::Delta(delta) => on(delta),
+            Told::WillRetry(failure, after) => {
+                if let Some(observer) = &observer {
+                    observer(&CallEvent::AttemptFailedWillRetry {
+                        model: &model,
+                        failure,
+                        after,
+                    });
                 }
-            })
-            .await;
+            }
+        };
+        let mut bill = Bill::default();
+        let mut misfits = 0;
+        let ended = loop {
+            let mut answered = match lane.call(&request, &mut tell).await {
+                Ok(answered) => answered,
+                Err(failure) => break Err(bill.put_on(failure)),
+            };
+            bill.add(&mut answered);
+            match shape.judge(&answered.reply, misfits, request.stream) {
+                Verdict::Good(parsed) => break Ok(Reply::new(answered, parsed)),
+                Verdict::Failed(failure) => break Err(bill.put_on(failure)),
+                Verdict::Again(failure, message) => {
+                    let failure = bill.put_on(failure);
+                    let reply = &answered.reply;
+                    let again = provider::follow_up(lane.endpoint(), &request, reply, &message);
+                    let Some(again) = again else {
+                        break Err(failure);
+                    };
+                    tell(Told::WillRetry(&failure, Duration::ZERO));
+                    misfits += 1;
+                    request = again;
+                }
+            }
+        };
         drop(under_way);
-        answered.map(Reply::new)
+        ended
     }
 
     /// Finds the way and encodes.

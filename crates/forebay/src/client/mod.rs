@@ -15,6 +15,7 @@ mod builder;
 mod chat;
 mod env;
 mod reply;
+mod shape;
 mod stream;
 
 use std::collections::HashMap;

@@ -16,11 +16,13 @@ pub struct Reply {
     pub text: String,
     /// Tool calls in the provider's own JSON, as an array, when there are any.
     pub tool_calls: Option<Box<RawValue>>,
+    /// The answer as JSON, as the model wrote it, when a schema was asked for.
+    pub parsed: Option<Box<RawValue>>,
     /// Why the provider stopped writing.
     pub finish_reason: FinishReason,
     /// The model that answered, as the provider names it.
     pub model: Option<String>,
-    /// Tokens used; `None` when the provider did not say.
+    /// Tokens used, by answers that did not fit a schema too; `None` when the provider did not say.
     pub usage: Option<Usage>,
     /// What it cost; `None` when the price or the usage is not known.
     pub cost: Option<Usd>,
@@ -33,11 +35,12 @@ pub struct Reply {
 }
 
 impl Reply {
-    pub(super) fn new(answered: Answered) -> Reply {
+    pub(super) fn new(answered: Answered, parsed: Option<Box<RawValue>>) -> Reply {
         let reply = answered.reply;
         Reply {
             text: reply.text.unwrap_or_default(),
             tool_calls: reply.tool_calls,
+            parsed,
             finish_reason: reply.finish_reason,
             model: reply.model,
             usage: reply.usage,
@@ -48,12 +51,13 @@ impl Reply {
         }
     }
 
-    /// The text as JSON of this type.
+    /// The answer as JSON of this type.
     ///
     /// # Errors
     /// A failure of the kind [`SchemaMismatch`](FailureKind::SchemaMismatch) when it is not.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_str(&self.text).map_err(|error| {
+        let json = self.parsed.as_ref().map_or(&*self.text, |json| json.get());
+        serde_json::from_str(json).map_err(|error| {
             // The error's own words may quote the answer.
             let place = format!("line {} column {}", error.line(), error.column());
             let what = format!("the answer is not JSON of the type asked for, at {place}");

@@ -4,6 +4,7 @@ use super::*;
 use forebay::FailureKind;
 use forebay::client::CallEvent;
 use forebay::config::Limits;
+use forebay_sim::{Action, Call};
 use std::sync::{Arc, Mutex};
 
 #[tokio::test(start_paused = true)]
@@ -155,4 +156,60 @@ async fn closing_waits_for_calls_and_takes_no_more() {
     assert_eq!(call.await.unwrap().unwrap().text, "a");
     let failure = client.chat(GPT).user("b").send().await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Cancelled);
+}
+
+/// An answer that does not fit the schema is asked for again; all answers are on the reply's bill.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_does_not_fit_is_asked_for_again() {
+    let schema = r#"{"type":"object","properties":{"label":{"const":"bug"}},"required":["label"]}"#;
+    let mut config = config();
+    config.script = Some(Arc::new(|call: &Call<'_>| {
+        Action::AnswerText(match call.answers {
+            0 => r#"{"label":"a cat"}"#.into(),
+            _ => r#"{"label":"bug"}"#.into(),
+        })
+    }));
+    for model in [GPT, CLAUDE, GEMINI] {
+        let sim = Sim::new(config.clone());
+        let ask = || {
+            client(&sim)
+                .chat(model)
+                .user("It crashes.")
+                .schema("ticket", schema)
+        };
+        let reply = ask().send().await.unwrap();
+        let label: serde_json::Value = reply.json().unwrap();
+        assert_eq!(
+            (label["label"].as_str(), reply.attempts),
+            (Some("bug"), 2),
+            "{model}"
+        );
+        let told: u64 = sim
+            .log()
+            .iter()
+            .filter(|r| r.status.is_some())
+            .map(|r| r.output_tokens)
+            .sum();
+        assert_eq!(reply.usage.unwrap().output_tokens, told);
+        let failure = ask().schema_retries(0).send().await.unwrap_err();
+        assert_eq!(
+            (failure.kind, failure.attempts),
+            (FailureKind::SchemaMismatch, 1)
+        );
+        assert!(failure.usage.is_some());
+    }
+    let sim = Sim::new(config);
+    let failure = client(&sim)
+        .chat(GPT)
+        .user("x")
+        .schema("ticket", "[]")
+        .send()
+        .await;
+    let failure = failure.unwrap_err();
+    assert!(
+        failure.message.contains("not a JSON Schema"),
+        "{}",
+        failure.message
+    );
+    assert!(sim.log().is_empty());
 }
