@@ -31,6 +31,9 @@ pub(crate) struct ConfigFile {
     /// Defaults of `forebay run`.
     #[serde(default)]
     pub(crate) run: RunDefaults,
+    /// Defaults of `forebay ask`.
+    #[serde(default)]
+    pub(crate) ask: AskDefaults,
     /// Endpoints by name; the name of a provider adjusts the built-in one.
     #[serde(default)]
     pub(crate) endpoints: BTreeMap<String, EndpointEntry>,
@@ -85,6 +88,34 @@ impl RunDefaults {
         self.stream = None;
         self.schema = None;
         self.on_length = None;
+    }
+}
+
+/// Defaults of `forebay ask`, under the names of its flags.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct AskDefaults {
+    /// When it names none, the model of `[run]` counts.
+    pub(crate) model: Option<Models>,
+    pub(crate) system: Option<String>,
+    pub(crate) max_tokens: Option<std::num::NonZeroU32>,
+    pub(crate) temperature: Option<Temperature>,
+}
+
+/// One model or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a model's name or a list of names")]
+pub(crate) enum Models {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Models {
+    pub(crate) fn names(&self) -> Vec<String> {
+        match self {
+            Models::One(name) => vec![name.clone()],
+            Models::Many(names) => names.clone(),
+        }
     }
 }
 

@@ -23,6 +23,20 @@ Environment: the variables of the provider (`forebay providers` lists them, with
 all names for PROVIDER/NAME), FOREBAY_CONFIG, SSL_CERT_FILE.
 SIGUSR1 lists the attempts in flight.";
 
+/// After the flags of `ask`.
+pub(crate) const ASK_AFTER: &str = "\
+One model's answer is shown as it comes. Of several, each is shown when it is
+there, with its time, tokens and cost; one that fails holds up no other.
+
+Examples:
+  forebay ask -m gpt-4o-mini \"Why is the sky blue?\"
+  forebay ask -m claude-sonnet-4-5 -m gpt-4o -m gemini-2.0-flash \"Name a fish.\"
+  forebay ask -m ollama/llama3.2 \"Sum this up\" < report.txt
+  forebay ask -m gpt-4o --image chart.png --schema chart.schema.json \"Read it\"
+
+Exit codes: 0 all answered; 1 some failed; 2 wrong usage; 3 file trouble;
+130/143 interrupted; 141 nobody reads stdout.";
+
 /// After the flags of `sim`.
 pub(crate) const SIM_AFTER: &str = "\
 Speaks three dialects, streams included; the answers are made up:

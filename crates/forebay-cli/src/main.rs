@@ -1,6 +1,7 @@
 //! The `forebay` command.
 
 mod args;
+mod ask;
 mod check;
 mod config_file;
 mod dry_run;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         Command::Run(args) => run::run(args),
+        Command::Ask(args) => ask::ask(args),
         Command::Status(args) => status::status(&args.file, args.json).map(print),
         Command::Providers(args) => providers::providers(args).map(print),
         Command::Models(args) => models::models(args),

@@ -52,7 +52,7 @@ pub(crate) fn models(args: &ModelsArgs) -> Result<Exit, Error> {
     let target = route::target(provider(args)?, &plan::named(&config))?;
     let mut server = plan::server(&args.to, &config, &target)?;
     network::start_simulator(&mut server, args.json)?;
-    let served = match ask(&server, PATIENCE)? {
+    let served = match network::block_on(ask(&server, PATIENCE))?? {
         Ok(served) => served,
         Err(failure) => {
             complain(&server, &failure);
@@ -91,7 +91,10 @@ fn provider(args: &ModelsArgs) -> Result<&str, Error> {
 }
 
 /// Asks for the list; the outer error is ours, the inner one the endpoint's.
-fn ask(server: &Server, patience: Duration) -> Result<Result<Vec<ServedModel>, Failure>, Error> {
+async fn ask(
+    server: &Server,
+    patience: Duration,
+) -> Result<Result<Vec<ServedModel>, Failure>, Error> {
     let defaults = Timeouts::default();
     let timeouts = Timeouts {
         total: patience,
@@ -100,12 +103,9 @@ fn ask(server: &Server, patience: Duration) -> Result<Result<Vec<ServedModel>, F
         idle: patience,
     };
     let endpoint = server.endpoint();
-    let transport = Transport::new(endpoint.base_url.clone(), network::connector()?, timeouts)?;
-    let runtime = network::runtime()?;
-    let asked = runtime.block_on(engine::models(&transport, endpoint));
-    // A name look-up that hangs must not hold up the end.
-    runtime.shutdown_background();
-    Ok(asked)
+    let connector = network::connector()?;
+    let transport = Transport::new(endpoint.base_url.clone(), connector, timeouts)?;
+    Ok(engine::models(&transport, endpoint).await)
 }
 
 fn complain(server: &Server, failure: &Failure) {
@@ -143,8 +143,8 @@ fn hint(failure: &Failure, base_url: &str) -> String {
 /// What to say when an endpoint does not know a model: what it serves instead.
 ///
 /// `None` when it does not tell in time, or lists the model after all.
-pub(crate) fn not_served(server: &Server, model: &str) -> Option<String> {
-    let served = ask(server, HINT_PATIENCE).ok()?.ok()?;
+pub(crate) async fn not_served(server: &Server, model: &str) -> Option<String> {
+    let served = ask(server, HINT_PATIENCE).await.ok()?.ok()?;
     if served.is_empty() || served.iter().any(|known| known.id == model) {
         return None;
     }

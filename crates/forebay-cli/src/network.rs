@@ -34,6 +34,18 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Error> {
         .map_err(|error| Error::io(format!("cannot start: {error}")))
 }
 
+/// Does this work in a runtime of its own.
+///
+/// # Errors
+/// When the system gives no runtime.
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Error> {
+    let runtime = runtime()?;
+    let done = runtime.block_on(work);
+    // A name look-up that hangs must not hold up the end.
+    runtime.shutdown_background();
+    Ok(done)
+}
+
 /// Starts the simulated provider when this server is to be it, and says so unless `quiet`.
 ///
 /// # Errors

@@ -26,6 +26,7 @@ use crate::report::summary::{self, Closing};
 use crate::report::tally::Tally;
 use crate::report::units;
 use crate::{dry_run, machine, models, network};
+pub(crate) use signals::end_process_on_signals;
 use stage::{Ending, Opened, Stage};
 
 /// Runs.
@@ -106,7 +107,8 @@ fn perform(
     }
     let unserved = match summary.stopped {
         Some(StopReason::NotFound) => {
-            models::not_served(&plan.server, &plan.prompting.parameters.model)
+            let model = &plan.prompting.parameters.model;
+            network::block_on(models::not_served(&plan.server, model))?
         }
         _ => None,
     };

@@ -1,5 +1,6 @@
 //! The command line as typed; nothing is looked up or resolved here.
 
+mod ask;
 mod check;
 mod endpoint;
 mod proxy;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use ask::AskArgs;
 pub(crate) use check::CheckArgs;
 pub(crate) use endpoint::{DialectArg, EndpointArgs};
 pub(crate) use proxy::{DirectionArg, ProxyArgs};
@@ -39,6 +41,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Send a file of items through a model; one row per item comes back
     Run(Box<RunArgs>),
+    /// Ask one model or several; the answer comes on standard output
+    Ask(Box<AskArgs>),
     /// Tell what a run's journal holds: done, failed, pending, cost
     Status(StatusArgs),
     /// List the providers that are known by name, and whose key is set

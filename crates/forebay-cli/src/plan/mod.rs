@@ -17,8 +17,9 @@ use forebay::journal::{Durability, Settings};
 use forebay::price::ModelInfo;
 use forebay::source::{InputSpec, Prompting};
 
-pub(crate) use endpoint::{Server, named, server};
+pub(crate) use endpoint::{Server, named, route, server};
 pub(crate) use output::{Destination, OutputPlan};
+pub(crate) use shape::named_schema;
 
 use crate::args::{DurabilityArg, RunArgs};
 use crate::config_file::{ConfigFile, EndpointEntry, Positive, Seconds};

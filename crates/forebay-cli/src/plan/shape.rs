@@ -24,15 +24,9 @@ pub(super) fn shape(args: &ShapeArgs, run: &RunDefaults) -> Result<Option<Shape>
     let Some(path) = args.schema.as_deref().or(run.schema.as_deref()) else {
         return without_schema(args).map(|()| None);
     };
-    let schema = read(path)?;
+    let (own, schema) = named_schema(path)?;
     let named = args.schema_name.as_deref().or(run.schema_name.as_deref());
-    let own = schema.title().or_else(|| path.file_stem()?.to_str());
-    // `ticket.schema.json` is the schema of a ticket.
-    let own = own.map(|name| name.trim_end_matches(".schema"));
-    let mut told = AnswerSchema::new(
-        named.or(own).unwrap_or_default(),
-        std::sync::Arc::clone(schema.json()),
-    );
+    let mut told = AnswerSchema::new(named.unwrap_or(&own), std::sync::Arc::clone(schema.json()));
     let mode = args.schema_mode.or(run.schema_mode);
     told.mode = mode.map(Into::into).unwrap_or_default();
     let retries = args.schema_retries.or(run.schema_retries.map(|n| n.0));
@@ -41,6 +35,18 @@ pub(super) fn shape(args: &ShapeArgs, run: &RunDefaults) -> Result<Option<Shape>
         retries: retries.unwrap_or(SchemaCheck::DEFAULT_RETRIES),
     };
     Ok(Some(Shape { told, check }))
+}
+
+/// A schema, from its file, and its name: its title, else the file's name.
+///
+/// # Errors
+/// When the file cannot be read or holds no JSON Schema.
+pub(crate) fn named_schema(path: &Path) -> Result<(String, Schema), Error> {
+    let schema = read(path)?;
+    let own = schema.title().or_else(|| path.file_stem()?.to_str());
+    // `ticket.schema.json` is the schema of a ticket.
+    let own = own.map(|name| name.trim_end_matches(".schema"));
+    Ok((own.unwrap_or_default().to_owned(), schema))
 }
 
 /// Flags about a schema that is not there are a slip.

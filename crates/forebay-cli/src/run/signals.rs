@@ -79,6 +79,32 @@ pub(super) fn listen(control: Control) -> Result<Received, Error> {
     Ok(received)
 }
 
+/// Ends the process at the first signal, for commands that have nothing to put in order.
+///
+/// # Errors
+/// When signals cannot be listened for.
+pub(crate) fn end_process_on_signals() -> Result<(), Error> {
+    let failed = |error| Error::io(format!("cannot listen for signals: {error}"));
+    let runtime = crate::network::runtime()?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::open().map_err(failed)?
+    };
+    let ending = move || {
+        let exit = runtime.block_on(async move {
+            tokio::select! {
+                () = next(&mut signals.interrupt) => Exit::Interrupted,
+                () = next(&mut signals.terminate) => Exit::Terminated,
+                () = next(&mut signals.hangup) => Exit::Terminated,
+            }
+        });
+        std::process::exit(i32::from(exit as u8));
+    };
+    let thread = std::thread::Builder::new().name("signals".into());
+    thread.spawn(ending).map_err(failed)?;
+    Ok(())
+}
+
 /// The signals that are not ignored.
 struct Signals {
     interrupt: Option<Signal>,

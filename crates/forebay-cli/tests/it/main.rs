@@ -74,3 +74,6 @@ mod models;
 
 /// Answers that have to fit a schema.
 mod schema;
+
+/// One question, one model or several.
+mod ask;
