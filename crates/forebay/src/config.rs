@@ -4,7 +4,6 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::money::Usd;
-#[cfg(feature = "schema")]
 use crate::schema::SchemaCheck;
 
 /// Rates that the user allows an endpoint; `None` leaves a rate unlimited.
@@ -160,7 +159,6 @@ pub struct EngineSettings {
     /// What becomes of cut answers. With a schema, one that does not fit is a failure in any case.
     pub on_length: OnLength,
     /// What answers have to fit, and how often one that does not is asked for again.
-    #[cfg(feature = "schema")]
     pub schema: Option<SchemaCheck>,
     /// How items travel together, when the requests ask for embeddings; `None` sends each item's
     /// request by itself.
@@ -181,7 +179,6 @@ impl Default for EngineSettings {
             raw: false,
             max_tokens: None,
             on_length: OnLength::default(),
-            #[cfg(feature = "schema")]
             schema: None,
             embed: None,
         }

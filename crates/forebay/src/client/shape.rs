@@ -9,13 +9,11 @@ use serde_json::value::RawValue;
 use crate::engine::Answered;
 use crate::money::Usd;
 use crate::outcome::{Failure, FailureKind, FinishReason, Reply, Usage};
-#[cfg(feature = "schema")]
 use crate::schema::{Schema, SchemaCheck};
 
 /// What answers have to fit, and how often one that does not is asked for again.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shape {
-    #[cfg(feature = "schema")]
     schema: Option<Schema>,
     retries: Option<u32>,
 }
@@ -54,7 +52,6 @@ impl Shape {
 
     /// Judges an answer after so many that did not fit; what was streamed cannot be taken back,
     /// so nothing is asked after it.
-    #[cfg(feature = "schema")]
     pub(super) fn judge(&self, reply: &Reply, misfits: u32, is_streamed: bool) -> Verdict {
         let Some(schema) = self.schema.as_ref().filter(|_| reply.tool_calls.is_none()) else {
             return Verdict::Good(None);
@@ -73,11 +70,6 @@ impl Shape {
             true => Verdict::Failed(failure),
             false => Verdict::Again(failure, mismatch.request()),
         }
-    }
-
-    #[cfg(not(feature = "schema"))]
-    pub(super) fn judge(&self, _: &Reply, _: u32, _: bool) -> Verdict {
-        Verdict::Good(None)
     }
 }
 

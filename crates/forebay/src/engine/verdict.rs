@@ -109,7 +109,6 @@ fn judge_cut(engine: &Dispatcher<'_>, work: &Work, reply: &Reply) -> Verdict {
 }
 
 /// An answer that is to fit a schema; tool calls are not its text and are left as they are.
-#[cfg(feature = "schema")]
 fn judge_shape(engine: &Dispatcher<'_>, work: &Work, mut reply: Reply) -> Verdict {
     let Some(wanted) = &engine.settings.schema else {
         return Verdict::Good(reply);
@@ -141,11 +140,6 @@ fn judge_shape(engine: &Dispatcher<'_>, work: &Work, mut reply: Reply) -> Verdic
         Some(request) => Verdict::Again(failure, Again { request, cap: None }),
         None => Verdict::Failed(failure),
     }
-}
-
-#[cfg(not(feature = "schema"))]
-fn judge_shape(_: &Dispatcher<'_>, _: &Work, reply: Reply) -> Verdict {
-    Verdict::Good(reply)
 }
 
 fn too_long(reply: &Reply) -> Failure {

@@ -7,7 +7,7 @@ use jsonschema::Validator;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::words;
+use super::{Mismatch, words};
 use crate::error::Error;
 use crate::fields::{TOO_DEEP, is_too_deep};
 
@@ -60,46 +60,6 @@ impl fmt::Debug for Schema {
         f.debug_struct("Schema")
             .field("title", &self.title)
             .finish_non_exhaustive()
-    }
-}
-
-/// A schema, and how often a model whose answer does not fit is asked again.
-#[derive(Debug, Clone)]
-pub struct SchemaCheck {
-    /// What answers have to fit.
-    pub schema: Schema,
-    /// Further questions per item; 0 takes the first answer or none.
-    pub retries: u32,
-}
-
-impl SchemaCheck {
-    /// Further questions per item when the user names no number.
-    pub const DEFAULT_RETRIES: u32 = 2;
-}
-
-/// Why an answer does not fit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mismatch {
-    /// Places and rules, for the row: nothing of the answer beyond the names in a place.
-    pub message: String,
-    /// The same for the model, which may be told its own words.
-    pub for_model: String,
-}
-
-impl Mismatch {
-    /// What is said to the model, so that it answers once more.
-    pub fn request(&self) -> String {
-        format!(
-            "That answer cannot be used: {}. Answer again, with JSON that fits the schema and \
-             nothing else.",
-            self.for_model
-        )
-    }
-}
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
     }
 }
 

@@ -8,7 +8,7 @@ use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value;
 
-use super::check::Mismatch;
+use super::Mismatch;
 use crate::error::Error;
 
 /// The longest place or rule that is told, in characters.
