@@ -63,13 +63,33 @@ pub(crate) struct RunArgs {
     /// System prompt from a file
     #[arg(long, value_name = "FILE", help_heading = REQUEST)]
     pub(crate) system_file: Option<PathBuf>,
+    /// Image to show with the prompt: a file's path or an address, a template
+    /// too; repeatable
+    #[arg(long = "image", value_name = "TEMPLATE", help_heading = REQUEST)]
+    pub(crate) images: Vec<String>,
+    /// Tools that the model may call: a JSON array as OpenAI or Anthropic
+    /// write it
+    #[arg(long, value_name = "FILE", help_heading = REQUEST)]
+    pub(crate) tools: Option<PathBuf>,
+    /// Which tool it has to call: auto, none, required, or a tool's name
+    #[arg(long, value_name = "CHOICE", help_heading = REQUEST)]
+    pub(crate) tool_choice: Option<String>,
     /// Most output tokens of an answer
     #[arg(long, value_name = "N", help_heading = REQUEST, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_tokens: Option<u32>,
     /// Sampling temperature
     #[arg(long, value_name = "T", help_heading = REQUEST, value_parser = values::temperature)]
     pub(crate) temperature: Option<f64>,
-    /// Further member of the request body, such as top_p=0.9; repeatable
+    /// Nucleus sampling: the share of probability to draw from
+    #[arg(long, value_name = "P", help_heading = REQUEST, value_parser = values::share)]
+    pub(crate) top_p: Option<f64>,
+    /// Text that ends the answer; repeatable
+    #[arg(long = "stop", value_name = "TEXT", help_heading = REQUEST, value_parser = values::stop)]
+    pub(crate) stops: Vec<String>,
+    /// Seed of sampling
+    #[arg(long, value_name = "N", help_heading = REQUEST, value_parser = values::integer)]
+    pub(crate) seed: Option<i64>,
+    /// Further member of the request body, such as top_k=40; repeatable
     #[arg(long = "param", value_name = "KEY=JSON", help_heading = REQUEST, value_parser = values::parameter)]
     pub(crate) params: Vec<(String, String)>,
 

@@ -53,6 +53,28 @@ pub(crate) fn at_least_one(text: &str) -> Result<u64, String> {
     }
 }
 
+/// A share of the whole.
+pub(crate) fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(p) if (0.0..=1.0).contains(&p) => Ok(p),
+        _ => Err("give a number from 0 to 1".into()),
+    }
+}
+
+/// A whole number, below zero too.
+pub(crate) fn integer(text: &str) -> Result<i64, String> {
+    text.parse()
+        .map_err(|_| "give a whole number, such as 7".into())
+}
+
+/// A text that ends an answer.
+pub(crate) fn stop(text: &str) -> Result<String, String> {
+    match text.is_empty() {
+        true => Err("give a text of at least one character".into()),
+        false => Ok(text.to_owned()),
+    }
+}
+
 /// The median length of an answer; the simulator's profiles have the same bound.
 pub(crate) fn output_tokens(text: &str) -> Result<f64, String> {
     match text.replace('_', "").parse::<f64>() {

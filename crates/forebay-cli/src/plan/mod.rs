@@ -68,6 +68,7 @@ impl Plan {
             schema: shape.map(|shape| shape.check),
             ..settings(args, &config, entry, &prompting)
         };
+        request::check(server.endpoint(), &prompting.parameters)?;
         if settings.max_cost.is_some() {
             // Vectors are no output tokens.
             let longest = settings.embed.map(|_| 0).or(settings.max_tokens);

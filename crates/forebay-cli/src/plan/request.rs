@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use forebay::endpoint::Endpoint;
 use forebay::error::Error;
-use forebay::item::Parameters;
+use forebay::item::{Content, Parameters, Request};
 use forebay::journal::{Key, Settings};
-use forebay::message::AnswerSchema;
+use forebay::message::{AnswerSchema, Tool, ToolChoice};
+use forebay::provider;
 use forebay::source::{Format, InputSpec, Location, Prompting};
 use serde_json::value::RawValue;
 
@@ -64,6 +66,7 @@ pub(super) fn prompting(args: &RunArgs, run: &RunDefaults) -> Result<Prompting, 
     Ok(Prompting {
         prompt,
         system,
+        images: args.images.clone(),
         id_field: args.id_field.clone().or_else(|| run.id_field.clone()),
         // The parameters need the model's name, which is resolved later.
         ..Prompting::default()
@@ -140,6 +143,11 @@ pub(super) fn parameters(
             .or(run.max_tokens.map(std::num::NonZeroU32::get)),
         temperature: args.temperature.or(run.temperature.map(|t| t.0)),
         schema,
+        top_p: args.top_p,
+        stop: args.stops.clone(),
+        seed: args.seed,
+        tools: tools(args)?,
+        tool_choice: args.tool_choice.as_deref().map(tool_choice),
         extra,
         ..Parameters::default()
     };
@@ -153,12 +161,59 @@ pub(super) fn parameters(
     }))
 }
 
+/// The tools of a file.
+fn tools(args: &RunArgs) -> Result<Vec<Tool>, Error> {
+    let Some(path) = &args.tools else {
+        return Ok(Vec::new());
+    };
+    let path_shown = path.display();
+    let json = std::fs::read_to_string(path)
+        .map_err(|error| Error::io(format!("cannot read the tools {path_shown}: {error}")))?;
+    provider::read_tools(&json).map_err(|error| {
+        let told = Error::config(format!("{path_shown}: {error}"));
+        match error.hint() {
+            Some(hint) => told.with_hint(hint),
+            None => told,
+        }
+    })
+}
+
+fn tool_choice(text: &str) -> ToolChoice {
+    match text {
+        "auto" => ToolChoice::Auto,
+        "none" => ToolChoice::None,
+        "required" => ToolChoice::Required,
+        name => ToolChoice::Named(name.to_owned()),
+    }
+}
+
+/// Checks that the endpoint's dialect can say what all requests have in common.
+///
+/// # Errors
+/// When it cannot, which would make every item unusable.
+pub(super) fn check(endpoint: &Endpoint, parameters: &Arc<Parameters>) -> Result<(), Error> {
+    let request = Request {
+        shared: Arc::clone(parameters),
+        system: None,
+        content: Content::Prompt("x".to_owned()),
+    };
+    match provider::encode(endpoint, &request) {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(Error::config(failure.message)),
+    }
+}
+
 /// The cap on output tokens that the provider will see: a parameter beats the flag.
 pub(super) fn token_cap(parameters: &Parameters) -> Option<u32> {
     let by_parameter = parameters
         .extra
         .iter()
-        .filter(|(name, _)| matches!(name.as_str(), "max_tokens" | "max_completion_tokens"))
+        .filter(|(name, _)| {
+            matches!(
+                name.as_str(),
+                "max_tokens" | "max_completion_tokens" | "max_output_tokens" | "maxOutputTokens"
+            )
+        })
         .filter_map(|(_, value)| value.get().parse().ok())
         .max();
     by_parameter.or(parameters.max_tokens)
@@ -206,5 +261,39 @@ pub(super) fn identity(prompting: &Prompting, server: &Server) -> Settings {
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     identity.push(("param".into(), params.join(" ")));
+    identity.extend(further_identity(prompting));
     identity
+}
+
+/// What is told only when somebody sets it, so that journals without it stay good.
+fn further_identity(prompting: &Prompting) -> Settings {
+    let hash = |texts: &[String]| {
+        let text = texts.join("\n");
+        format!("hash:{:032x}", Key::of("template", text.as_bytes()).0)
+    };
+    let parameters = &prompting.parameters;
+    let tools = parameters.tools.iter().map(|tool| {
+        let description = tool.description.as_deref().unwrap_or_default();
+        let strict = if tool.strict { "strict" } else { "" };
+        [&tool.name, description, tool.parameters.get(), strict].join("\n")
+    });
+    let tools: Vec<String> = tools.collect();
+    let choice = parameters.tool_choice.as_ref().map(|choice| match choice {
+        ToolChoice::Auto => "auto".to_owned(),
+        ToolChoice::None => "none".to_owned(),
+        ToolChoice::Required => "required".to_owned(),
+        ToolChoice::Named(name) => name.clone(),
+    });
+    let many = |list: &[String]| (!list.is_empty()).then(|| hash(list));
+    [
+        ("image", many(&prompting.images)),
+        ("tools", many(&tools)),
+        ("tool-choice", choice),
+        ("top-p", parameters.top_p.map(|p| p.to_string())),
+        ("stop", many(&parameters.stop)),
+        ("seed", parameters.seed.map(|seed| seed.to_string())),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    .collect()
 }

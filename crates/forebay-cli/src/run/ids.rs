@@ -4,7 +4,7 @@ use forebay::error::Error;
 use forebay::item::Item;
 use forebay::journal::{Entry, Key, KeyTable};
 use forebay::outcome::{Failure, FailureKind};
-use forebay::source::Source;
+use forebay::source::{Prompting, Source};
 
 use crate::plan::Plan;
 
@@ -20,7 +20,12 @@ pub(super) fn check(plan: &Plan, source: &Source) -> Result<(), Error> {
         return Ok(());
     }
     let mut seen = Seen::new();
-    for item in Source::open(plan.input.clone(), plan.prompting.clone())? {
+    // Only the keys matter here, not what the items show.
+    let prompting = Prompting {
+        images: Vec::new(),
+        ..plan.prompting.clone()
+    };
+    for item in Source::open(plan.input.clone(), prompting)? {
         let item = item?;
         if let Some((id, first)) = seen.earlier(&item)? {
             return Err(Error::config(format!(

@@ -42,6 +42,9 @@ mod requests;
 /// Parquet in and out: typed columns that survive the way through a run.
 mod tables;
 
+/// Images, tools and the parameters that have flags.
+mod images_and_tools;
+
 /// Running the same command again sends only what is left.
 mod resume;
 

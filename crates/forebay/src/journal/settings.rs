@@ -30,11 +30,14 @@ pub(super) fn differences(earlier: &str, settings: &Settings) -> Vec<String> {
             .find(|(known, _)| known == name)
             .and_then(|(_, value)| as_str(value))
     };
-    settings
-        .iter()
+    let now = settings.iter().map(|(name, value)| (&**name, &**value));
+    let is_gone = |name: &str| !settings.iter().any(|(known, _)| known == name);
+    // Settings that are told only where somebody sets them.
+    let gone = members.iter().filter(|(name, _)| is_gone(name));
+    now.chain(gone.map(|(name, _)| (&**name, "")))
         .filter_map(|(name, value)| {
             let was = earlier_of(name).unwrap_or_default();
-            if was == *value {
+            if was == value {
                 None
             } else if value.starts_with("hash:") || was.starts_with("hash:") {
                 Some(format!("{name} differs"))

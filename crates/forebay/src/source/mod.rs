@@ -1,7 +1,7 @@
 //! Input files become items.
 //!
-//! Owns formats, compression, records, templates, and everything that is known about the input
-//! before the first attempt. Never sends, never prints, never holds more of the input than the
+//! Owns formats, compression, records, templates, the files of images that items name, and
+//! everything that is known about the input before the first attempt. Never sends, never prints, never holds more of the input than the
 //! records under way.
 //!
 //! ```text
@@ -22,6 +22,7 @@ mod format;
 mod header;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod image;
 mod paths;
 mod peek;
 mod place;
@@ -75,6 +76,9 @@ pub struct Prompting {
     pub prompt: Option<String>,
     /// Template of the system prompt. Default: none.
     pub system: Option<String>,
+    /// Templates of images, which go before the prompt in the user's message: each gives the
+    /// path of a file, or an address. Default: none.
+    pub images: Vec<String>,
     /// The field that holds the item's `custom_id`; by default the field `custom_id` when there
     /// is one.
     pub id_field: Option<String>,

@@ -7,17 +7,20 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::columns::PROMPT_NAMES;
+use super::image;
 use super::record::{CUSTOM_ID, Field, Plain, Record};
 use super::template::Template;
 use super::{BodyModel, Prompting};
 use crate::error::Error;
 use crate::item::{Content, Parameters, Request};
+use crate::message::{Message, Part, Role};
 
 /// How items come from records, compiled.
 #[derive(Debug)]
 pub(super) struct Rules {
     pub(super) prompt: Option<Template>,
     pub(super) system: Option<Template>,
+    images: Vec<Template>,
     pub(super) id_field: Option<String>,
     parameters: Arc<Parameters>,
     body_model: BodyModel,
@@ -60,6 +63,11 @@ impl Rules {
         Ok(Rules {
             prompt: compile("prompt", prompting.prompt)?,
             system: compile("system", prompting.system)?,
+            images: prompting
+                .images
+                .iter()
+                .map(|source| Template::compile("image", source))
+                .collect::<Result<_, _>>()?,
             id_field: prompting.id_field,
             parameters: prompting.parameters,
             body_model: prompting.body_model,
@@ -78,7 +86,7 @@ impl Rules {
 
     /// The templates that there are.
     pub(super) fn templates(&self) -> impl Iterator<Item = &Template> {
-        self.prompt.iter().chain(&self.system)
+        self.prompt.iter().chain(&self.system).chain(&self.images)
     }
 
     /// Makes an item of a record; `prompt_field` is the place's own, when it has one.
@@ -128,9 +136,16 @@ impl Rules {
         prompt_field: Option<&str>,
     ) -> Result<Request, String> {
         let content = match (messages, &self.prompt) {
+            (Some(_), _) if !self.images.is_empty() => {
+                return Err("an image cannot be added to the item's own `messages`".to_owned());
+            }
             (Some(messages), _) => Content::Messages(checked(messages)?.to_owned()),
             (None, Some(template)) => Content::Prompt(filled(render(template, record)?)?),
             (None, None) => Content::Prompt(field_prompt(record, prompt_field)?),
+        };
+        let content = match content {
+            Content::Prompt(text) if !self.images.is_empty() => self.illustrated(text, record)?,
+            content => content,
         };
         let system = match &self.system {
             Some(template) => Some(render(template, record)?),
@@ -141,6 +156,19 @@ impl Rules {
             system: system.filter(|text| !text.trim().is_empty()),
             content,
         })
+    }
+}
+
+impl Rules {
+    /// The prompt with the item's images before it, as models read them best.
+    fn illustrated(&self, prompt: String, record: &Record<'_>) -> Result<Content, String> {
+        let mut parts = Vec::with_capacity(self.images.len() + 1);
+        for template in &self.images {
+            parts.push(Part::Image(image::load(&render(template, record)?)?));
+        }
+        parts.push(Part::Text(prompt));
+        let role = Role::User;
+        Ok(Content::Conversation(vec![Message { role, parts }]))
     }
 }
 

@@ -35,6 +35,10 @@ pub(crate) struct Scenario {
     pub(crate) retry_failed: bool,
     /// Whether answers are asked for as streams.
     pub(crate) stream: bool,
+    /// Further parameters of all requests.
+    pub(crate) parameters: Parameters,
+    /// What a request says, made of its prompt.
+    pub(crate) content: fn(String) -> Content,
     /// What to tell the engine, and when.
     pub(crate) orders: Vec<(Duration, engine::Command)>,
     /// What stands in for the operating system.
@@ -95,6 +99,8 @@ impl Default for Scenario {
             journal: None,
             retry_failed: false,
             stream: false,
+            parameters: Parameters::default(),
+            content: Content::Prompt,
             orders: Vec::new(),
             network: None,
         }
@@ -131,10 +137,11 @@ impl Scenario {
             extra: match self.provider {
                 // Short vectors are enough, and the tests are faster.
                 Dialect::Embeddings => vec![("dimensions".into(), json("8"))],
-                _ => Vec::new(),
+                _ => self.parameters.extra.clone(),
             },
-            ..Parameters::default()
+            ..self.parameters.clone()
         });
+        let content = self.content;
         let prompts = self.prompts.clone().into_iter().enumerate();
         prompts.map(move |(index, prompt)| Item {
             index: index as u64,
@@ -143,7 +150,7 @@ impl Scenario {
             request: Ok(Request {
                 shared: Arc::clone(&shared),
                 system: None,
-                content: Content::Prompt(prompt),
+                content: content(prompt),
             }),
         })
     }

@@ -33,6 +33,9 @@ mod resume;
 /// Recorded answers of every dialect, plain and as streams.
 mod recorded;
 
+/// Requests with everything in them, in each dialect.
+mod requests;
+
 /// Answers that have to fit a schema, and answers that a cap on tokens cut.
 mod schema;
 

@@ -9,6 +9,7 @@ fn rules(prompt: Option<&str>, system: Option<&str>, id_field: Option<&str>) -> 
     Rules::new(Prompting {
         prompt: prompt.map(str::to_owned),
         system: system.map(str::to_owned),
+        images: Vec::new(),
         id_field: id_field.map(str::to_owned),
         ..Prompting::default()
     })
