@@ -1,38 +1,75 @@
 //! What a client is made of.
 
-use std::collections::HashMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Client, Inner};
+use super::places::{Known, Places, Purpose};
+use super::{Client, Inner, env};
 use crate::catalogue;
 use crate::config::{Concurrency, EngineSettings, Limits, RetrySettings, Timeouts};
-use crate::endpoint::{ApiKey, Endpoint};
+use crate::endpoint::{ApiKey, BaseUrl, Endpoint};
 use crate::error::Error;
-use crate::money::Usd;
 use crate::price::{Price, PriceTable};
 use crate::transport::{Connector, tls_config};
+
+/// How long calls wait for an endpoint that is down: as long as a person would. A run of a file
+/// waits for an hour.
+const MAX_OUTAGE: Duration = Duration::from_secs(60);
 
 /// Settings of a [`Client`] to be.
 ///
 /// What is wrong with one of them is told by [`ClientBuilder::build`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ClientBuilder {
-    reads_env: bool,
+    allows: Allows,
     keys: Vec<(String, String)>,
     base_urls: Vec<(String, String)>,
     endpoints: Vec<Endpoint>,
     concurrency: Option<usize>,
     settings: EngineSettings,
     prices: Vec<(String, Price)>,
+    certificates: Option<Vec<u8>>,
     connector: Option<Connector>,
 }
 
+/// What only happens to clients that were told so.
+#[derive(Debug, Default)]
+struct Allows {
+    env: bool,
+    insecure_http: bool,
+}
+
+impl Default for ClientBuilder {
+    fn default() -> ClientBuilder {
+        let retry = RetrySettings {
+            max_outage: MAX_OUTAGE,
+            ..RetrySettings::default()
+        };
+        ClientBuilder {
+            allows: Allows::default(),
+            keys: Vec::new(),
+            base_urls: Vec::new(),
+            endpoints: Vec::new(),
+            concurrency: None,
+            settings: EngineSettings {
+                retry,
+                ..EngineSettings::default()
+            },
+            prices: Vec::new(),
+            certificates: None,
+            connector: None,
+        }
+    }
+}
+
 impl ClientBuilder {
-    /// Looks for keys and base URLs in the environment, under the names that the providers' own
-    /// SDKs use; what is set here counts before that.
+    /// Looks for keys, base URLs and headers in the environment, under the names that the
+    /// providers' own SDKs use, and for further certificate authorities in `SSL_CERT_FILE`; what
+    /// is set here counts before that.
     #[must_use]
     pub fn env(mut self) -> ClientBuilder {
-        self.reads_env = true;
+        self.allows.env = true;
         self
     }
 
@@ -50,7 +87,8 @@ impl ClientBuilder {
         self
     }
 
-    /// An endpoint of one's own; its models are `ENDPOINT/NAME`.
+    /// An endpoint of one's own; its models are `ENDPOINT/NAME`. One that is named like a provider
+    /// takes that one's place.
     #[must_use]
     pub fn endpoint(mut self, endpoint: Endpoint) -> ClientBuilder {
         self.endpoints.push(endpoint);
@@ -71,7 +109,9 @@ impl ClientBuilder {
         self
     }
 
-    /// How failed attempts are tried again. Default: up to five attempts that count.
+    /// How failed attempts are tried again. Default: up to five attempts that count, and a
+    /// minute of waiting for an endpoint that is down (half of it while nothing has ever
+    /// succeeded).
     #[must_use]
     pub fn retry(mut self, retry: RetrySettings) -> ClientBuilder {
         self.settings.retry = retry;
@@ -85,6 +125,13 @@ impl ClientBuilder {
         self
     }
 
+    /// How long [`Client::close`] waits for calls under way. Default 30 s.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> ClientBuilder {
+        self.settings.grace = grace;
+        self
+    }
+
     /// The price of a model, in place of what the embedded table says.
     #[must_use]
     pub fn price(mut self, model: &str, price: Price) -> ClientBuilder {
@@ -92,8 +139,23 @@ impl ClientBuilder {
         self
     }
 
-    /// The way to the network: other certificates, or pipes in memory for tests. Default: TCP,
-    /// and TLS with Mozilla's certificate authorities.
+    /// Certificate authorities to trust besides Mozilla's, as PEM.
+    #[must_use]
+    pub fn certificates(mut self, pem: &[u8]) -> ClientBuilder {
+        self.certificates = Some(pem.to_vec());
+        self
+    }
+
+    /// Allows plain http to hosts that are not local, where keys and prompts can be read on the
+    /// way.
+    #[must_use]
+    pub fn insecure_http(mut self) -> ClientBuilder {
+        self.allows.insecure_http = true;
+        self
+    }
+
+    /// The way to the network: TLS settings of one's own, or pipes in memory for tests. Default:
+    /// TCP, and TLS with Mozilla's certificate authorities.
     #[must_use]
     pub fn connector(mut self, connector: Connector) -> ClientBuilder {
         self.connector = Some(connector);
@@ -122,53 +184,66 @@ impl ClientBuilder {
         if settings.seed == 0 {
             settings.seed = fastrand::u64(1..);
         }
-        settings.max_cost = None::<Usd>;
-        let mut endpoints = HashMap::new();
-        for name in self
-            .keys
-            .iter()
-            .chain(&self.base_urls)
-            .map(|(name, _)| name)
-        {
-            let provider = catalogue::get(name)?;
-            let of = |list: &[(String, String)]| {
-                let found = list.iter().rev().find(|(known, _)| known == name);
-                found.map(|(_, value)| value.clone())
-            };
-            let key = match of(&self.keys) {
-                Some(key) => Some(ApiKey::new(&key)?),
-                None if self.reads_env => provider.key_from(super::env::read)?,
-                None => None,
-            };
-            let base_url = match of(&self.base_urls) {
-                None if self.reads_env => provider.base_url_from(super::env::read),
-                given => given,
-            };
-            let endpoint = provider.endpoint(key, base_url.as_deref())?;
-            endpoints.insert(name.clone(), endpoint);
-        }
-        for endpoint in self.endpoints {
-            endpoints.insert(endpoint.name.clone(), endpoint);
-        }
-        let connector = match self.connector {
-            Some(connector) => connector,
-            None => Connector::Net(tls_config(None)?),
+        let known = known(self.keys, self.base_urls, self.endpoints, &self.allows)?;
+        let connector = match (self.connector, self.certificates) {
+            (Some(connector), _) => connector,
+            (None, Some(pem)) => Connector::Net(tls_config(Some(&pem))?),
+            (None, None) if known.reads_env => Connector::Net(env_tls()?),
+            (None, None) => Connector::Net(tls_config(None)?),
         };
         let mut prices = PriceTable::embedded();
         for (model, price) in self.prices {
             prices.set(&model, price);
         }
         Ok(Client::of(Inner {
-            endpoints,
-            reads_env: self.reads_env,
-            connector,
+            places: Places::new(known, connector, settings.timeouts),
             settings,
             prices,
-            transports: Default::default(),
             lanes: Default::default(),
-            is_closed: Default::default(),
-            n_calls: Default::default(),
-            call_ended: Default::default(),
+            gate: Default::default(),
         }))
     }
+}
+
+/// What was told about places, checked.
+fn known(
+    keys: Vec<(String, String)>,
+    base_urls: Vec<(String, String)>,
+    endpoints: Vec<Endpoint>,
+    allows: &Allows,
+) -> Result<Known, Error> {
+    let mut known = Known {
+        endpoints,
+        reads_env: allows.env,
+        insecure_http: allows.insecure_http,
+        ..Known::default()
+    };
+    let mut told = Vec::new();
+    for (name, key) in keys {
+        let key = ApiKey::new(&key).map_err(|error| error.at(&format!("for {name}")))?;
+        told.push(catalogue::get(&name)?);
+        known.keys.insert(name, key);
+    }
+    for (name, url) in base_urls {
+        BaseUrl::parse(&url).map_err(|error| error.at(&format!("for {name}")))?;
+        told.push(catalogue::get(&name)?);
+        known.base_urls.insert(name, url);
+    }
+    // What is missing shows now rather than at the first call.
+    for provider in told {
+        known.of_provider(provider, Purpose::Chat)?;
+    }
+    Ok(known)
+}
+
+/// TLS with the certificate authorities that the environment adds.
+fn env_tls() -> Result<Arc<rustls::ClientConfig>, Error> {
+    let Some(path) = env::read(env::SSL_CERT_FILE) else {
+        return tls_config(None);
+    };
+    let pem = std::fs::read(&path).map_err(|error| {
+        let what = format!("cannot read {} {path}: {error}", env::SSL_CERT_FILE);
+        Error::config(what)
+    })?;
+    tls_config(Some(&pem))
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
+use super::gate::Pass;
+use super::places::Purpose;
 use super::shape::{Bill, Shape, Verdict};
-use super::{Client, Reply, ReplyStream, UnderWay};
-use crate::engine::{Lane, Told};
+use super::{Client, Reply, ReplyStream, unusable};
+use crate::engine::{Asked, Lane, Told};
 use crate::item::{Content, Parameters, Request};
 use crate::message::{AnswerSchema, Image, Message, Part, Role, Tool, ToolChoice, ToolResult};
 use crate::outcome::{Failure, FailureKind};
@@ -20,6 +22,7 @@ use crate::provider::{self, Delta, Encoded};
 pub struct ChatRequest {
     client: Client,
     parameters: Parameters,
+    endpoint: Option<String>,
     system: Option<String>,
     messages: Vec<Message>,
     shape: Shape,
@@ -67,6 +70,7 @@ impl ChatRequest {
                 model,
                 ..Parameters::default()
             },
+            endpoint: None,
             system: None,
             messages: Vec::new(),
             shape: Shape::default(),
@@ -78,6 +82,12 @@ impl ChatRequest {
     /// Another model.
     pub fn model(mut self, model: impl Into<String>) -> ChatRequest {
         self.parameters.model = model.into();
+        self
+    }
+
+    /// The endpoint or provider, by its name; the model's name is then sent as it is.
+    pub fn endpoint(mut self, name: impl Into<String>) -> ChatRequest {
+        self.endpoint = Some(name.into());
         self
     }
 
@@ -235,10 +245,11 @@ impl ChatRequest {
         let model = self.parameters.model.clone();
         let observer = self.observer.clone();
         let shape = self.shape.clone();
+        let max_tokens = self.parameters.max_tokens;
         let Ready {
             lane,
             mut request,
-            under_way,
+            pass,
         } = self.ready()?;
         let mut tell = |told: Told<'_>| match told {
             Told::Delta(delta) => on(delta),
@@ -254,30 +265,35 @@ impl ChatRequest {
         };
         let mut bill = Bill::default();
         let mut misfits = 0;
-        let ended = loop {
-            let mut answered = match lane.call(&request, &mut tell).await {
-                Ok(answered) => answered,
-                Err(failure) => break Err(bill.put_on(failure)),
-            };
-            bill.add(&mut answered);
-            match shape.judge(&answered.reply, misfits, request.stream) {
-                Verdict::Good(parsed) => break Ok(Reply::new(answered, parsed)),
-                Verdict::Failed(failure) => break Err(bill.put_on(failure)),
-                Verdict::Again(failure, message) => {
-                    let failure = bill.put_on(failure);
-                    let reply = &answered.reply;
-                    let again = provider::follow_up(lane.endpoint(), &request, reply, &message);
-                    let Some(again) = again else {
-                        break Err(failure);
-                    };
-                    tell(Told::WillRetry(&failure, Duration::ZERO));
-                    misfits += 1;
-                    request = again;
+        let asking = async {
+            loop {
+                let asked = Asked {
+                    request: &request,
+                    max_tokens,
+                };
+                let mut answered = match lane.call(asked, &mut tell).await {
+                    Ok(answered) => answered,
+                    Err(failure) => break Err(bill.put_on(failure)),
+                };
+                bill.add(&mut answered);
+                match shape.judge(&answered.reply, misfits, request.stream) {
+                    Verdict::Good(parsed) => break Ok(Reply::new(answered, parsed)),
+                    Verdict::Failed(failure) => break Err(bill.put_on(failure)),
+                    Verdict::Again(failure, message) => {
+                        let failure = bill.put_on(failure);
+                        let reply = &answered.reply;
+                        let again = provider::follow_up(lane.endpoint(), &request, reply, &message);
+                        let Some(again) = again else {
+                            break Err(failure);
+                        };
+                        tell(Told::WillRetry(&failure, Duration::ZERO));
+                        misfits += 1;
+                        request = again;
+                    }
                 }
             }
         };
-        drop(under_way);
-        ended
+        pass.guard(asking).await
     }
 
     /// Finds the way and encodes.
@@ -285,31 +301,14 @@ impl ChatRequest {
         if let Some(fault) = self.fault {
             return Err(Failure::new(FailureKind::InvalidItem, fault));
         }
-        let under_way = self.client.begin_call()?;
-        let (lane, model) = self.client.lane(&self.parameters.model)?;
+        let pass = self.client.inner.gate.enter()?;
+        let endpoint = self.endpoint.as_deref();
+        let found = self
+            .client
+            .find_lane(&self.parameters.model, endpoint, Purpose::Chat);
+        let (lane, model) = found.map_err(unusable)?;
         self.parameters.model = model;
-        let only_text = match self.messages.as_slice() {
-            [
-                Message {
-                    role: Role::User,
-                    parts,
-                },
-            ] => match parts.as_slice() {
-                [Part::Text(_)] => true,
-                _ => false,
-            },
-            _ => false,
-        };
-        let content = if only_text {
-            let text = self.messages.into_iter().flat_map(|message| message.parts);
-            let text = text.filter_map(|part| match part {
-                Part::Text(text) => Some(text),
-                _ => None,
-            });
-            Content::Prompt(text.collect())
-        } else {
-            Content::Conversation(self.messages)
-        };
+        let content = content(self.messages);
         let request = Request {
             shared: Arc::new(self.parameters),
             system: self.system,
@@ -319,7 +318,7 @@ impl ChatRequest {
         Ok(Ready {
             lane,
             request,
-            under_way,
+            pass,
         })
     }
 
@@ -330,6 +329,17 @@ impl ChatRequest {
     pub(super) fn model_name(&self) -> &str {
         &self.parameters.model
     }
+}
+
+/// One text of the user's is a prompt.
+fn content(mut messages: Vec<Message>) -> Content {
+    if let [message] = messages.as_mut_slice()
+        && message.role == Role::User
+        && let [Part::Text(text)] = message.parts.as_mut_slice()
+    {
+        return Content::Prompt(std::mem::take(text));
+    }
+    Content::Conversation(messages)
 }
 
 /// Tells how a call ended.
@@ -346,7 +356,7 @@ pub(super) fn tell_end(observer: Option<&Observer>, model: &str, ended: &Result<
 struct Ready {
     lane: Arc<Lane>,
     request: Encoded,
-    under_way: UnderWay,
+    pass: Pass,
 }
 
 impl fmt::Debug for ChatRequest {

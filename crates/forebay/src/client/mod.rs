@@ -13,31 +13,32 @@ mod batch;
 pub mod blocking;
 mod builder;
 mod chat;
+mod embed;
 mod env;
+mod gate;
+mod lanes;
+mod places;
 mod reply;
 mod shape;
 mod stream;
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use tokio::sync::Notify;
 
 pub use batch::{AsCompleted, Batch, Ordered};
 pub use builder::ClientBuilder;
 pub use chat::{CallEvent, ChatRequest};
+pub use embed::Embedded;
 pub use reply::Reply;
 pub use stream::{Chunk, ReplyStream};
 
 use crate::config::EngineSettings;
-use crate::endpoint::Endpoint;
 use crate::engine::Lane;
 use crate::error::Error;
 use crate::outcome::{Failure, FailureKind};
 use crate::price::PriceTable;
-use crate::route::{self, Target};
-use crate::transport::{Connector, Transport};
+use gate::Gate;
+use lanes::Lanes;
+use places::{Places, Purpose};
 
 /// A handle to every model that its keys open; cheap to clone.
 ///
@@ -60,17 +61,11 @@ pub struct Client {
 
 #[derive(Debug)]
 struct Inner {
-    /// The endpoints that the program named itself.
-    endpoints: HashMap<String, Endpoint>,
-    reads_env: bool,
-    connector: Connector,
+    places: Places,
     settings: EngineSettings,
     prices: PriceTable,
-    transports: Mutex<HashMap<String, Arc<Transport>>>,
-    lanes: Mutex<HashMap<(String, String), Arc<Lane>>>,
-    is_closed: AtomicBool,
-    n_calls: AtomicUsize,
-    call_ended: Notify,
+    lanes: Mutex<Lanes>,
+    gate: Arc<Gate>,
 }
 
 impl Client {
@@ -152,125 +147,49 @@ impl Client {
         futures_util::future::join_all(calls).await
     }
 
-    /// Takes no more calls, and waits until those under way have ended.
+    /// Takes no more calls, for all clones, and waits for those under way up to
+    /// [`ClientBuilder::grace`]; what is left then is given up.
     ///
-    /// All clones are closed with it. Later calls fail with the kind
-    /// [`Cancelled`](FailureKind::Cancelled).
+    /// Gives the number of calls that were given up; they fail with the kind
+    /// [`Cancelled`](FailureKind::Cancelled), as later calls do. A stream that nobody reads is
+    /// such a call.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the client closed and the calls under way.
-    pub async fn close(&self) {
-        self.inner.is_closed.store(true, Ordering::Release);
-        loop {
-            let ended = self.inner.call_ended.notified();
-            let mut ended = std::pin::pin!(ended);
-            ended.as_mut().enable();
-            if self.inner.n_calls.load(Ordering::Acquire) == 0 {
-                break;
-            }
-            ended.await;
-        }
-        lock(&self.inner.transports).clear();
-        lock(&self.inner.lanes).clear();
+    pub async fn close(&self) -> usize {
+        let given_up = self.inner.gate.close(self.inner.settings.grace).await;
+        self.inner.places.forget();
+        *lock(&self.inner.lanes) = Lanes::default();
+        given_up
     }
 
     /// Calls under way, those that wait for the limits included.
     pub fn calls_under_way(&self) -> usize {
-        self.inner.n_calls.load(Ordering::Acquire)
-    }
-
-    /// Notes that a call begins.
-    ///
-    /// # Errors
-    /// When the client is closed.
-    fn begin_call(&self) -> Result<UnderWay, Failure> {
-        self.inner.n_calls.fetch_add(1, Ordering::AcqRel);
-        // Counted before it looks, so that `close` misses no call.
-        let under_way = UnderWay {
-            inner: Arc::clone(&self.inner),
-        };
-        if self.inner.is_closed.load(Ordering::Acquire) {
-            let what = "the client is closed";
-            return Err(Failure::new(FailureKind::Cancelled, what));
-        }
-        Ok(under_way)
+        self.inner.gate.under_way()
     }
 
     /// The lane to a model, and its name as sent.
     ///
     /// # Errors
     /// When no endpoint serves it, or its key is missing.
-    fn lane(&self, name: &str) -> Result<(Arc<Lane>, String), Failure> {
-        self.find_lane(name).map_err(unusable)
-    }
-
-    fn find_lane(&self, name: &str) -> Result<(Arc<Lane>, String), Error> {
-        let own: Vec<&str> = self.inner.endpoints.keys().map(String::as_str).collect();
-        let found = route::route(name, None, &own)?;
-        let place = match &found.target {
-            Target::Provider(provider) => provider.name.to_owned(),
-            Target::Named(name) => name.clone(),
-            Target::Simulated(_) => {
-                return Err(Error::config(format!(
-                    "model {name:?} is of the command's embedded simulator, which the library has not"
-                ))
-                .with_hint("start `forebay sim` and name its base URL"));
-            }
-        };
-        let key = (place, found.model.clone());
-        if let Some(lane) = lock(&self.inner.lanes).get(&key) {
-            return Ok((Arc::clone(lane), found.model));
+    fn find_lane(
+        &self,
+        name: &str,
+        endpoint: Option<&str>,
+        purpose: Purpose,
+    ) -> Result<(Arc<Lane>, String), Error> {
+        let asked = (endpoint.map(str::to_owned), name.to_owned(), purpose);
+        if let Some(found) = lock(&self.inner.lanes).find(&asked) {
+            return Ok(found);
         }
-        let endpoint = match (self.inner.endpoints.get(&key.0), &found.target) {
-            (Some(own), _) => own.clone(),
-            (None, Target::Provider(provider)) if self.inner.reads_env => {
-                provider.endpoint_from(env::read)?
-            }
-            (None, Target::Provider(provider)) => provider.endpoint(None, None)?,
-            (None, Target::Named(_) | Target::Simulated(_)) => {
-                return Err(Error::config(format!("there is no endpoint {:?}", key.0)));
-            }
-        };
-        let transport = self.transport(&endpoint)?;
-        let of = match &found.target {
-            Target::Provider(provider) => provider.price_name,
-            Target::Named(_) | Target::Simulated(_) => &endpoint.name,
-        };
-        let model = self.inner.prices.find(of, &found.model);
-        let settings = self.inner.settings.clone();
-        let lane = Lane::new(endpoint, transport, settings, model);
-        let mut lanes = lock(&self.inner.lanes);
-        // Another task may have been faster; its lane counts.
-        let lane = lanes.entry(key).or_insert_with(|| Arc::new(lane));
-        Ok((Arc::clone(lane), found.model))
-    }
-
-    fn transport(&self, endpoint: &Endpoint) -> Result<Arc<Transport>, Error> {
-        let mut transports = lock(&self.inner.transports);
-        if let Some(transport) = transports.get(&endpoint.name) {
-            return Ok(Arc::clone(transport));
-        }
-        let transport = Transport::new(
-            endpoint.base_url.clone(),
-            self.inner.connector.clone(),
-            self.inner.settings.timeouts,
-        )?;
-        let transport = Arc::new(transport);
-        transports.insert(endpoint.name.clone(), Arc::clone(&transport));
-        Ok(transport)
-    }
-}
-
-/// A call that is counted until it is dropped.
-#[derive(Debug)]
-struct UnderWay {
-    inner: Arc<Inner>,
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.inner.n_calls.fetch_sub(1, Ordering::AcqRel);
-        self.inner.call_ended.notify_waiters();
+        let inner = &self.inner;
+        let (endpoint, model) = inner.places.find(name, endpoint, purpose)?;
+        let transport = inner.places.transport(&endpoint)?;
+        let place = (endpoint.name.clone(), endpoint.dialect, model);
+        Ok(lock(&inner.lanes).open(asked, place, |model| {
+            let info = inner.prices.find(&endpoint.name, model);
+            Lane::new(endpoint, transport, inner.settings.clone(), info)
+        }))
     }
 }
 

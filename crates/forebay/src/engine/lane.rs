@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! call ─► turnstile (first come, first served; retries before fresh ones)
-//!       ─► limiter.admit ─► Held permit ─► attempt ─► settle exactly once (drop = ignore)
+//!       ─► limiter.admit ─► Held permit ─► attempt ─► settle exactly once (dropped: abandon)
 //!       ─► retry.decide: wait holding no permit, and again | the outcome
 //! ```
 
@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Mutex as Turnstile, Notify};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::attempt::{End, Trace, Way};
 use super::calls::Calls;
@@ -23,17 +23,23 @@ use crate::config::EngineSettings;
 use crate::endpoint::Endpoint;
 use crate::limit::{Estimator, LimitedBy, Limiter, Need, Permit, Refusal, input_tokens_of};
 use crate::money::Usd;
-use crate::outcome::{Failure, FailureKind, Reply, Signal};
-use crate::price::ModelInfo;
+use crate::outcome::{Failure, FailureKind, Reply, Signal, Usage};
+use crate::price::{ModelInfo, Price};
 use crate::provider::{Delta, Encoded};
 use crate::retry::{self, Budget, Decision, Tries};
 use crate::transport::Transport;
+
+/// How long an outage is waited for while nothing has ever succeeded: more likely the address is
+/// wrong. A run stops after the same time.
+const NEVER_UP: Duration = Duration::from_secs(30);
 
 /// What a call gives besides its reply.
 #[derive(Debug, Clone)]
 pub(crate) struct Answered {
     pub(crate) reply: Reply,
-    /// What the answer cost; `None` when the price or the usage is not known.
+    /// The vectors after the first, when embeddings of several texts were asked for.
+    pub(crate) more: Vec<Vec<f32>>,
+    /// What all attempts cost; `None` when the price or the answer's usage is not known.
     pub(crate) cost: Option<Usd>,
     /// Attempts made.
     pub(crate) attempts: u32,
@@ -41,6 +47,14 @@ pub(crate) struct Answered {
     pub(crate) duration: Duration,
     /// From its start to the first content of a streamed answer.
     pub(crate) first_chunk: Option<Duration>,
+}
+
+/// What a call asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) request: &'a Encoded,
+    /// The most output tokens, when the request says.
+    pub(crate) max_tokens: Option<u32>,
 }
 
 /// What a caller is told while a call goes on.
@@ -72,6 +86,41 @@ struct State {
     budget: Budget,
     calls: Calls,
     rng: fastrand::Rng,
+    any_success: bool,
+}
+
+/// What an attempt is going to need, before anything that was learnt is applied.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    /// Input tokens by rule of thumb.
+    guess: f64,
+    most_output: u64,
+}
+
+/// What the limits say to the call whose turn it is.
+enum Look {
+    Admitted(Permit),
+    /// Something has to be settled first, or this time to come.
+    Wait(Option<Duration>),
+    /// Waiting makes no sense.
+    GiveUp(Failure),
+}
+
+/// Tokens and cost of a call's failed attempts, as far as the provider told them.
+#[derive(Debug, Default)]
+struct Spent {
+    usage: Usage,
+    cost: Usd,
+}
+
+impl Spent {
+    fn add(&mut self, usage: Option<&Usage>, price: Option<&Price>) {
+        let Some(usage) = usage else { return };
+        self.usage.add(usage);
+        if let Some(price) = price {
+            self.cost += price.cost(usage);
+        }
+    }
 }
 
 impl Lane {
@@ -89,6 +138,7 @@ impl Lane {
                 budget: Budget::default(),
                 calls: Calls::new(&endpoint),
                 rng: fastrand::Rng::with_seed(settings.seed),
+                any_success: false,
             }),
             endpoint,
             transport,
@@ -110,64 +160,89 @@ impl Lane {
     /// Sends a request as often as needed.
     ///
     /// # Errors
-    /// The failure of the last attempt. When a part of a streamed answer was told already, the
-    /// first failure is the last one: the caller cannot take the part back.
+    /// The failure of the last attempt, or why there was none. When a part of a streamed answer
+    /// was told already, the first failure is the last one: the caller cannot take the part back.
     ///
     /// # Cancel safety
     /// Dropping the future gives its permit back and closes its connection; the provider may
     /// bill an attempt that was under way.
     pub(crate) async fn call(
         &self,
-        request: &Encoded,
+        asked: Asked<'_>,
         on: &mut (dyn FnMut(Told<'_>) + Send),
     ) -> Result<Answered, Failure> {
-        let guess = input_tokens_of(&request.body);
+        let request = asked.request;
         let call = self.state().calls.of(&self.transport, &request.path)?;
         let way = Way {
             transport: &self.transport,
             endpoint: &self.endpoint,
             call: &call,
         };
+        // Connections that nobody used for long are closed whenever the next one is needed.
+        self.transport.sweep();
+        let need = Wanted {
+            guess: input_tokens_of(&request.body),
+            most_output: asked.max_tokens.map_or(u64::MAX, u64::from),
+        };
         let mut tries = Tries::default();
+        let mut spent = Spent::default();
         let mut first_attempt = None;
         loop {
-            let held = self.admit(guess, tries.attempts > 0).await?;
+            let held = self.admit(need, tries.attempts).await?;
             let first = *first_attempt.get_or_insert(self.now());
             let mut has_told = false;
-            let end = way
+            let mut end = way
                 .attempt(request, &mut |delta| {
                     has_told = true;
                     on(Told::Delta(delta));
                 })
                 .await;
-            match self.settle(held, guess, end) {
-                Ok((reply, trace)) => {
-                    return Ok(Answered {
-                        cost: self.cost_of(&reply),
-                        reply,
-                        attempts: tries.attempts + 1,
-                        duration: trace.duration.unwrap_or_default(),
-                        first_chunk: trace.first_chunk,
-                    });
+            let is_down = self.settle(held, need, &end);
+            let mut failure = match end.outcome {
+                Ok(reply) => {
+                    let vectors = std::mem::take(&mut end.more);
+                    let ended = (reply, vectors, end.trace);
+                    return Ok(self.answered(ended, &spent, tries.attempts + 1));
                 }
-                Err((mut failure, stale)) => {
-                    tries.age = self.now().saturating_sub(first);
-                    retry::count(&mut tries, &failure, stale, false);
-                    failure.attempts = tries.attempts;
-                    let decision = self.decide(&failure, &tries, stale);
-                    let Decision::Retry { after, spends } = decision else {
-                        return Err(failure);
-                    };
-                    if has_told {
-                        return Err(failure);
-                    }
-                    on(Told::WillRetry(&failure, after));
-                    tokio::time::sleep(after).await;
-                    if spends {
-                        self.spend_retry().await;
-                    }
-                }
+                Err(failure) => failure,
+            };
+            tries.age = self.now().saturating_sub(first);
+            retry::count(&mut tries, &failure, end.stale, false);
+            failure.attempts = tries.attempts;
+            spent.add(failure.usage.as_deref(), self.price());
+            let decision = self.decide(&failure, &tries, end.stale);
+            let Decision::Retry { after, spends } = decision else {
+                return Err(failure);
+            };
+            if has_told {
+                return Err(failure);
             }
+            on(Told::WillRetry(&failure, after));
+            sleep(after).await;
+            // An endpoint that is down lets few attempts through as it is.
+            if spends && !is_down {
+                self.spend_retry().await;
+            }
+        }
+    }
+
+    fn answered(
+        &self,
+        (mut reply, more, trace): (Reply, Vec<Vec<f32>>, Trace),
+        spent: &Spent,
+        attempts: u32,
+    ) -> Answered {
+        let cost = self.cost_of(reply.usage.as_ref());
+        if let Some(usage) = &mut reply.usage {
+            usage.add(&spent.usage);
+        }
+        Answered {
+            cost: cost.map(|cost| cost + spent.cost),
+            reply,
+            more,
+            attempts,
+            duration: trace.duration.unwrap_or_default(),
+            first_chunk: trace.first_chunk,
         }
     }
 
@@ -176,8 +251,9 @@ impl Lane {
         retry::decide(&self.settings.retry, failure, tries, stale, rng)
     }
 
-    /// Waits until the limits allow an attempt.
-    async fn admit(&self, guess: f64, is_retry: bool) -> Result<Held<'_>, Failure> {
+    /// Waits until the limits allow an attempt, after so many of the same call.
+    async fn admit(&self, need: Wanted, attempts: u32) -> Result<Held<'_>, Failure> {
+        let is_retry = attempts > 0;
         let waits = is_retry.then(|| Waits::begin(self));
         let turnstile = if is_retry { &self.again } else { &self.fresh };
         let turn = turnstile.lock().await;
@@ -186,67 +262,83 @@ impl Lane {
             let settled = self.settled.notified();
             let mut settled = std::pin::pin!(settled);
             settled.as_mut().enable();
-            let refusal = if !is_retry && self.n_again.load(Ordering::Acquire) > 0 {
-                None
-            } else {
-                match self.try_admit(guess) {
-                    Ok(permit) => {
-                        drop((waits, turn));
-                        // Whoever waited for this one to pass may try now.
-                        self.settled.notify_waiters();
-                        return Ok(Held {
-                            lane: self,
-                            permit: Some(permit),
-                        });
-                    }
-                    Err(refusal) => Some(refusal),
-                }
+            let retries_first = !is_retry && self.n_again.load(Ordering::SeqCst) > 0;
+            let look = match retries_first {
+                true => Look::Wait(None),
+                false => self.look(need),
             };
-            if let Some(refusal) = refusal {
-                self.refuse_for_good(&refusal)?;
-            }
-            match refusal.and_then(|refusal| refusal.until) {
-                None => settled.await,
-                Some(until) => {
-                    let until = self.began + until;
-                    tokio::select! {
-                        () = settled => {}
-                        () = sleep_until(until) => {}
-                    }
+            match look {
+                Look::Admitted(permit) => {
+                    let held = Held {
+                        lane: self,
+                        permit: Some(permit),
+                    };
+                    // A retry that leaves its place wakes whoever waited for it to pass.
+                    drop((turn, waits));
+                    return Ok(held);
+                }
+                Look::GiveUp(failure) => {
+                    return Err(Failure {
+                        attempts,
+                        ..failure
+                    });
+                }
+                Look::Wait(None) => settled.await,
+                Look::Wait(Some(until)) => {
+                    // Whichever comes first, it is looked again.
+                    let _ = timeout_at(self.began + until, settled).await;
                 }
             }
         }
     }
 
-    fn try_admit(&self, guess: f64) -> Result<Permit, Refusal> {
+    fn look(&self, need: Wanted) -> Look {
         let now = self.now();
         let mut state = self.state();
         let need = Need {
-            input_tokens: state.estimator.input(guess),
-            output_tokens: state.estimator.output(),
+            input_tokens: state.estimator.input(need.guess),
+            output_tokens: state.estimator.output().min(need.most_output),
             worst_cost: None,
         };
-        state.limiter.admit(now, &need)
+        match state.limiter.admit(now, &need) {
+            Ok(permit) => Look::Admitted(permit),
+            Err(refusal) => self.refused(&state, now, refusal),
+        }
     }
 
-    /// A refusal that is too long to wait for is a failure.
-    fn refuse_for_good(&self, refusal: &Refusal) -> Result<(), Failure> {
-        let now = self.now();
-        let wait = refusal.until.map(|until| until.saturating_sub(now));
-        let is_asked =
-            refusal.by == LimitedBy::Rpd || self.state().limiter.parked_until(now).is_some();
-        match wait {
-            Some(wait) if is_asked && wait > self.settings.retry.max_wait => {
-                let what = match refusal.by {
-                    LimitedBy::Rpd => "the limit of requests per day is reached",
-                    _ => "the provider asks for a longer wait than is allowed",
-                };
-                let mut failure = Failure::new(FailureKind::RateLimited, what);
-                failure.retry_after = Some(wait);
-                Err(failure)
-            }
-            _ => Ok(()),
+    /// Whether a refusal is worth waiting for, and until when.
+    fn refused(&self, state: &State, now: Duration, refusal: Refusal) -> Look {
+        let retry = &self.settings.retry;
+        let too_long = |wait, what: &str| {
+            Look::GiveUp(Failure {
+                retry_after: Some(wait),
+                ..Failure::new(FailureKind::RateLimited, what)
+            })
+        };
+        if let Some(until) = state.limiter.parked_until(now) {
+            let what = "the provider asks for a longer wait than is allowed";
+            return too_long(until.saturating_sub(now), what);
         }
+        if let (LimitedBy::Rpd, Some(until)) = (refusal.by, refusal.until)
+            && until.saturating_sub(now) > retry.max_wait
+        {
+            let what = "the limit of requests per day is used up";
+            return too_long(until.saturating_sub(now), what);
+        }
+        let Some(since) = state.limiter.down_since() else {
+            return Look::Wait(refusal.until);
+        };
+        let patience = match state.any_success {
+            true => retry.max_outage,
+            false => retry.max_outage.min(NEVER_UP),
+        };
+        let end = since.saturating_add(patience);
+        if now >= end {
+            let seconds = now.saturating_sub(since).as_secs();
+            let what = format!("the endpoint has been down for {seconds} s");
+            return Look::GiveUp(Failure::new(FailureKind::ServerError, what));
+        }
+        Look::Wait(Some(refusal.until.map_or(end, |until| until.min(end))))
     }
 
     /// Waits until the budget pays for a retry.
@@ -260,54 +352,49 @@ impl Lane {
         }
     }
 
-    /// Tells the limiter how an attempt ended.
-    fn settle(
-        &self,
-        mut held: Held<'_>,
-        guess: f64,
-        end: End,
-    ) -> Result<(Reply, Trace), (Failure, bool)> {
-        let Some(permit) = held.permit.take() else {
-            let failure = Failure::new(FailureKind::Cancelled, "the attempt was given up");
-            return Err((failure, false));
-        };
+    /// Tells the limiter how an attempt ended; whether the endpoint was down before.
+    fn settle(&self, mut held: Held<'_>, need: Wanted, end: &End) -> bool {
         let now = self.now();
         let mut state = self.state();
-        let settled = match end.outcome {
+        let was_down = state.limiter.down_since().is_some();
+        let Some(permit) = held.permit.take() else {
+            return was_down;
+        };
+        match &end.outcome {
             Ok(reply) => {
-                let cost = self.cost_of(&reply).unwrap_or_default();
-                state
-                    .limiter
-                    .success(now, permit, reply.usage.as_ref(), cost);
-                if let Some(usage) = &reply.usage {
-                    state.estimator.learn(guess, usage);
+                let usage = reply.usage.as_ref();
+                let cost = self.cost_of(usage).unwrap_or_default();
+                state.limiter.success(now, permit, usage, cost);
+                if let Some(usage) = usage {
+                    state.estimator.learn(need.guess, usage);
                 }
                 state.budget.success();
-                Ok((reply, end.trace))
+                state.any_success = true;
             }
             Err(failure) => {
                 let usage = failure.usage.as_deref();
-                let cost = self.model.as_ref().zip(usage);
-                let cost = cost.map(|(model, usage)| model.price.cost(usage));
+                let cost = self.cost_of(usage);
                 match failure.kind.signal() {
                     Signal::Success => {
                         let cost = cost.unwrap_or_default();
                         state.limiter.success(now, permit, usage, cost);
                     }
-                    Signal::Overload => state.limiter.overload(now, permit, &failure),
-                    Signal::Ignore => state.limiter.ignore(now, permit, &failure, cost),
+                    Signal::Overload => state.limiter.overload(now, permit, failure),
+                    Signal::Ignore => state.limiter.ignore(now, permit, failure, cost),
                 }
-                Err((failure, end.stale))
             }
-        };
+        }
         drop(state);
         self.settled.notify_waiters();
-        settled
+        was_down
     }
 
-    fn cost_of(&self, reply: &Reply) -> Option<Usd> {
-        let model = self.model.as_ref()?;
-        Some(model.price.cost(reply.usage.as_ref()?))
+    fn price(&self) -> Option<&Price> {
+        self.model.as_ref().map(|model| &model.price)
+    }
+
+    fn cost_of(&self, usage: Option<&Usage>) -> Option<Usd> {
+        Some(self.price()?.cost(usage?))
     }
 
     fn now(&self) -> Duration {
@@ -324,11 +411,12 @@ impl std::fmt::Debug for Lane {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Lane")
             .field("endpoint", &self.endpoint.name)
+            .field("in_flight", &self.state().limiter.in_flight())
             .finish_non_exhaustive()
     }
 }
 
-/// A permit that settles as *ignore* when its call is dropped.
+/// A permit that is settled in any case: dropped with its call, it is abandoned.
 struct Held<'a> {
     lane: &'a Lane,
     permit: Option<Permit>,
@@ -337,12 +425,7 @@ struct Held<'a> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
-            let now = self.lane.now();
-            let failure = Failure::new(FailureKind::Cancelled, "the call was dropped");
-            self.lane
-                .state()
-                .limiter
-                .ignore(now, permit, &failure, None);
+            self.lane.state().limiter.abandon(permit);
             self.lane.settled.notify_waiters();
         }
     }
@@ -355,14 +438,14 @@ struct Waits<'a> {
 
 impl<'a> Waits<'a> {
     fn begin(lane: &'a Lane) -> Waits<'a> {
-        lane.n_again.fetch_add(1, Ordering::AcqRel);
+        lane.n_again.fetch_add(1, Ordering::SeqCst);
         Waits { lane }
     }
 }
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
-        self.lane.n_again.fetch_sub(1, Ordering::AcqRel);
+        self.lane.n_again.fetch_sub(1, Ordering::SeqCst);
         self.lane.settled.notify_waiters();
     }
 }

@@ -41,7 +41,7 @@ use tokio::time::{Instant, Sleep};
 
 pub use control::{Command, Control, ControlReceiver, control};
 pub use feed::{Chunk, Feed, Prepared, feed_in_thread, prepare};
-pub(crate) use lane::{Answered, Lane, Told};
+pub(crate) use lane::{Answered, Asked, Lane, Told};
 pub use models::models;
 pub use stats::{Snapshot, Stats};
 

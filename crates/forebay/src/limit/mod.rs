@@ -225,6 +225,17 @@ impl Limiter {
         self.note_health(now, permit.probe, failure.kind);
     }
 
+    /// Settles as [`ignore`](Limiter::ignore) does: nobody waits for the attempt any more.
+    ///
+    /// It may have reached the provider, so all that was reserved stays charged.
+    pub fn abandon(&mut self, permit: Permit) {
+        self.in_flight.give_back();
+        self.spend.settle(permit.worst_cost, permit.worst_cost);
+        self.rates.settle(permit.reservation, None);
+        self.hold.ignore(permit.probe);
+        self.outage.neutral(permit.probe);
+    }
+
     fn note_health(&mut self, now: Duration, probe: bool, kind: FailureKind) {
         if kind.is_outage_sign() {
             self.outage.failure(now, probe);

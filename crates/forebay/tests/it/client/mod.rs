@@ -1,7 +1,12 @@
 //! The client: calls, streams, batches and their limits, against the simulator in paused time.
 
 mod calls;
+mod closing;
+mod embed;
+mod limits;
 mod many;
+mod places;
+mod random;
 mod streams;
 
 use std::time::Duration;
