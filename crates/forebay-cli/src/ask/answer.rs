@@ -9,9 +9,8 @@ use forebay::Client;
 use forebay::client::{CallEvent, ChatRequest, Chunk};
 use forebay::error::Error;
 use forebay::money::Usd;
-use forebay::outcome::{Failure, FailureKind, Outcome, Reply, Usage};
+use forebay::outcome::{Failure, Outcome, Reply, Usage};
 use forebay::price::ModelInfo;
-use forebay::schema::SchemaCheck;
 use forebay::transport::Connector;
 
 use super::question::Question;
@@ -93,23 +92,9 @@ impl Asked {
         shown: Shown<'_>,
     ) -> io::Result<Answer> {
         let began = Instant::now();
-        let mut answer = match question.schema() {
-            Some(_) => self.fitting(request, question).await,
-            None => self.once(request, question.streams, shown).await?,
-        };
-        answer.took = began.elapsed();
-        Ok(answer)
-    }
-
-    /// One call.
-    async fn once(
-        &self,
-        request: ChatRequest,
-        streams: bool,
-        shown: Shown<'_>,
-    ) -> io::Result<Answer> {
         let mut has_shown = false;
-        let ended = if streams {
+        // An answer that is to fit a schema comes whole, so that it can be asked for again.
+        let ended = if question.streams && question.schema().is_none() {
             let mut stream = request.stream();
             while let Some(Ok(piece)) = stream.next().await {
                 if let Chunk::Text(text) = piece {
@@ -127,39 +112,10 @@ impl Asked {
         {
             shown(&reply.text)?;
         }
-        Ok(self.told(ended))
-    }
-
-    /// Calls until the answer fits the schema, a few times at the most; all of them are paid for.
-    async fn fitting(&self, mut request: ChatRequest, question: &Question) -> Answer {
-        let mut spent: Option<Usage> = None;
-        let mut attempts = 0;
-        let mut tries = 0;
-        loop {
-            let ended = match question.streams {
-                true => request.clone().stream().finish().await,
-                false => request.clone().send().await,
-            };
-            let mut answer = self.told(ended);
-            attempts += answer.attempts;
-            answer.attempts = attempts;
-            let mismatch = answer.check(question);
-            if let Some(usage) = answer.usage_mut() {
-                if let Some(before) = &spent {
-                    usage.add(before);
-                }
-                spent = Some(*usage);
-            }
-            answer.cost = self.cost(spent.as_ref()).filter(|_| answer.cost.is_some());
-            let Some((text, again)) = mismatch else {
-                return answer;
-            };
-            if tries >= SchemaCheck::DEFAULT_RETRIES {
-                return answer;
-            }
-            tries += 1;
-            request = request.assistant(text).user(again);
-        }
+        Ok(Answer {
+            took: began.elapsed(),
+            ..self.told(ended)
+        })
     }
 
     fn told(&self, ended: Result<forebay::client::Reply, Failure>) -> Answer {
@@ -172,7 +128,7 @@ impl Asked {
                 outcome: Ok(Reply {
                     text: Some(reply.text).filter(|text| !text.is_empty()),
                     tool_calls: reply.tool_calls,
-                    parsed: None,
+                    parsed: reply.parsed,
                     embedding: None,
                     finish_reason: reply.finish_reason,
                     model: reply.model,
@@ -195,32 +151,6 @@ impl Asked {
 }
 
 impl Answer {
-    /// Checks a reply against the schema. What does not fit becomes a failure, and comes back
-    /// with what the model is told about it.
-    fn check(&mut self, question: &Question) -> Option<(String, String)> {
-        let (schema, reply) = (question.schema()?, self.outcome.as_mut().ok()?);
-        let text = reply.text.clone().unwrap_or_default();
-        match schema.check(&text) {
-            Ok(json) => {
-                reply.parsed = Some(json);
-                None
-            }
-            Err(mismatch) => {
-                let mut failure = Failure::new(FailureKind::SchemaMismatch, &*mismatch.message);
-                failure.usage = reply.usage.map(Box::new);
-                self.outcome = Err(failure);
-                Some((text, mismatch.request()))
-            }
-        }
-    }
-
-    fn usage_mut(&mut self) -> Option<&mut Usage> {
-        match &mut self.outcome {
-            Ok(reply) => reply.usage.as_mut(),
-            Err(failure) => failure.usage.as_deref_mut(),
-        }
-    }
-
     /// The tokens of all attempts.
     pub(super) fn usage(&self) -> Option<&Usage> {
         match &self.outcome {

@@ -200,8 +200,11 @@ fn tell_retry(name: &str, alone: bool, failure: &Failure, after: Duration) {
         false => format!("{name}: "),
     };
     let what = what_happened(failure);
-    let wait = units::duration(after);
+    let wait = match after.is_zero() {
+        true => String::new(),
+        false => format!(" in {}", units::duration(after)),
+    };
     screen::note(&one_line(&format!(
-        "forebay: {who}{what}; trying again in {wait}"
+        "forebay: {who}{what}; trying again{wait}"
     )));
 }
