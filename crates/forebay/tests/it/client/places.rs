@@ -52,7 +52,7 @@ async fn what_is_wrong_with_a_request_is_told_before_anything_is_sent() {
         (client.chat("groq/llama"), ".key(\"groq\""),
         (client.chat("open/any"), "plain http"),
         (client.chat(GPT).endpoint("gruq"), "did you mean groq?"),
-        (client.chat(GPT).schema("s", "{"), "the schema is not JSON"),
+        (client.chat(GPT).schema("s", "{"), "not JSON"),
         (client.chat(GPT).param("top_k", "four"), "top_k"),
     ] {
         let failure = request.user("secret").send().await.unwrap_err();
