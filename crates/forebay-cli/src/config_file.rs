@@ -79,6 +79,30 @@ pub(crate) struct RunDefaults {
 }
 
 impl RunDefaults {
+    /// Leaves out what is said about requests: those that are whole are sent as they are.
+    pub(crate) fn forget_requests(&mut self) {
+        let retries_cut = self.on_length == Some(OnLengthArg::Retry);
+        let own = std::mem::take(self);
+        *self = RunDefaults {
+            model: None,
+            prompt: None,
+            prompt_file: None,
+            system: None,
+            system_file: None,
+            max_tokens: None,
+            temperature: None,
+            stream: None,
+            schema: None,
+            schema_name: None,
+            schema_mode: None,
+            schema_retries: None,
+            on_length: own.on_length.filter(|_| !retries_cut),
+            params: BTreeMap::new(),
+            id_field: None,
+            ..own
+        };
+    }
+
     /// Leaves out what is said about answers: embeddings have none.
     pub(crate) fn forget_answers(&mut self) {
         self.system = None;

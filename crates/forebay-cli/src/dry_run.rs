@@ -27,6 +27,8 @@ struct Totals {
     invalid: u64,
     examples: Vec<String>,
     input_tokens: f64,
+    /// The most output tokens, when every request says so by itself.
+    most: Option<u64>,
 }
 
 /// Reads everything, estimates, and prints to standard output.
@@ -34,15 +36,24 @@ struct Totals {
 /// # Errors
 /// When the input cannot be read.
 pub(crate) fn dry_run(plan: &Plan) -> Result<Exit, Error> {
-    let mut totals = Totals::default();
+    let mut totals = Totals {
+        most: Some(0),
+        ..Totals::default()
+    };
     for item in Source::open(plan.input.clone(), plan.prompting.clone())? {
         let prepared = prepare(plan.endpoint(), item?);
         totals.items += 1;
         totals.input_tokens += prepared.guess;
-        if let Err(failure) = prepared.request {
-            totals.invalid += 1;
-            if totals.examples.len() < EXAMPLES {
-                totals.examples.push(failure.message);
+        match prepared.request {
+            Ok(request) => {
+                let most = totals.most.zip(request.max_output);
+                totals.most = most.map(|(sum, most)| sum.saturating_add(most));
+            }
+            Err(failure) => {
+                totals.invalid += 1;
+                if totals.examples.len() < EXAMPLES {
+                    totals.examples.push(failure.message);
+                }
             }
         }
     }
@@ -78,7 +89,9 @@ fn describe(plan: &Plan, totals: &Totals) -> String {
         return text;
     }
     let cap = plan.settings.max_tokens.map(u64::from);
+    let own = totals.most.filter(|_| usable > 0);
     let assumed = ASSUMED_OUTPUT.min(cap.unwrap_or(u64::MAX)) * usable;
+    let assumed = assumed.min(own.unwrap_or(u64::MAX));
     let each = assumed / usable.max(1);
     line(
         "output tokens",
@@ -88,10 +101,14 @@ fn describe(plan: &Plan, totals: &Totals) -> String {
         let most = units::count(cap * usable);
         line("", format!("at most {most} at --max-tokens {cap}"));
     }
-    line(
-        "cost",
-        cost(plan, input, assumed, cap.map(|cap| cap * usable)),
-    );
+    if let Some(own) = own {
+        line(
+            "",
+            format!("at most {} as the requests say", units::count(own)),
+        );
+    }
+    let most = own.or(cap.map(|cap| cap * usable));
+    line("cost", cost(plan, input, assumed, most));
     line(
         "time",
         time(&plan.settings.limits, usable, (input, assumed)),

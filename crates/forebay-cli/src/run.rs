@@ -74,6 +74,9 @@ fn perform(
     (mut stage, connector): (Stage, Connector),
 ) -> Result<Exit, Error> {
     let say = Notes { quiet: args.quiet };
+    for note in &plan.notes {
+        say.line(note);
+    }
     network::start_simulator(&mut plan.server, args.quiet)?;
     let is_simulated = plan.server.is_simulated();
     if let Some(allowed) = machine::raise_open_files()

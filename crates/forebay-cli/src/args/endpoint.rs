@@ -5,10 +5,15 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use forebay::endpoint::Dialect;
 
+use super::Secret;
+
 const ENDPOINT: &str = "Endpoint";
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Default, Clone, Args)]
 pub(crate) struct EndpointArgs {
+    // A key that a flag of another tool gave.
+    #[arg(skip)]
+    pub(crate) secret: Option<Secret>,
     /// Provider, when the model's name does not tell: see `forebay providers`
     #[arg(long, value_name = "NAME", help_heading = ENDPOINT)]
     pub(crate) provider: Option<String>,

@@ -2,6 +2,7 @@
 
 mod ask;
 mod check;
+mod cookbook;
 mod endpoint;
 mod proxy;
 mod run;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use ask::AskArgs;
 pub(crate) use check::CheckArgs;
+pub(crate) use cookbook::{CookbookArgs, Secret};
 pub(crate) use endpoint::{DialectArg, EndpointArgs};
 pub(crate) use proxy::{DirectionArg, ProxyArgs};
 pub(crate) use run::{DurabilityArg, MOST_ATTEMPTS, OrderArg, ProgressArg, RunArgs, StreamArg};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use forebay::money::Usd;
 
-use super::{EndpointArgs, ShapeArgs, values};
+use super::{CookbookArgs, EndpointArgs, ShapeArgs, values};
 
 /// Attempts per item that may be asked for: more are no patience but a hammer.
 pub(crate) const MOST_ATTEMPTS: u32 = 1_000;
@@ -20,7 +20,7 @@ const RETRY: &str = "Retries and deadlines";
 const MONEY: &str = "Money";
 const REPORT: &str = "Report";
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(
     after_help = crate::help::RUN_AFTER,
     allow_negative_numbers = true,
@@ -29,12 +29,15 @@ const REPORT: &str = "Report";
 pub(crate) struct RunArgs {
     /// Files of items: .txt (a line an item), .jsonl, .csv, each also as .gz
     /// or .zst, and .parquet; `-` is standard input
-    #[arg(required = true, value_name = "INPUT")]
+    #[arg(required_unless_present = "requests_filepath", value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
 
-    /// Read the input as this, whatever its name is
-    #[arg(long, value_name = "FORMAT", help_heading = INPUT, value_parser = ["txt", "jsonl", "csv", "parquet"])]
+    /// Read the input as this, whatever its name and shape are
+    #[arg(long, value_name = "FORMAT", help_heading = INPUT, value_parser = ["txt", "jsonl", "csv", "parquet", "openai-batch", "anthropic-batch", "cookbook"])]
     pub(crate) format: Option<String>,
+    /// Take each line as a whole request body and send it as it is
+    #[arg(long, help_heading = INPUT)]
+    pub(crate) raw_requests: bool,
     /// Take the items' keys (custom_id) from this field
     #[arg(long, value_name = "FIELD", help_heading = INPUT)]
     pub(crate) id_field: Option<String>,
@@ -109,10 +112,16 @@ pub(crate) struct RunArgs {
     pub(crate) shape: ShapeArgs,
     #[command(flatten)]
     pub(crate) to: EndpointArgs,
+    #[command(flatten)]
+    pub(crate) cookbook: CookbookArgs,
 
     /// Output file: .jsonl, .json, .csv or .parquet [default: standard output]
-    #[arg(short, long, value_name = "FILE", help_heading = OUTPUT)]
+    #[arg(short, long, value_name = "FILE", help_heading = OUTPUT, alias = "save_filepath")]
     pub(crate) output: Option<PathBuf>,
+    /// Write the output as this, whatever its name is [default: by its name, or
+    /// as the tool does whose requests the input holds]
+    #[arg(long, value_name = "FORMAT", help_heading = OUTPUT, value_parser = ["jsonl", "json", "csv", "parquet", "openai-batch", "anthropic-batch", "cookbook"])]
+    pub(crate) output_format: Option<String>,
     /// Order of the rows: as in the input when the run ends, or as they finish
     /// [default: input for files, completed for stdout]
     #[arg(long, value_name = "ORDER", help_heading = OUTPUT)]
@@ -144,10 +153,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", help_heading = PACE, value_parser = values::rate)]
     pub(crate) rps: Option<f64>,
     /// Requests per minute
-    #[arg(long, value_name = "N", help_heading = PACE, value_parser = values::rate)]
+    #[arg(long, alias = "max_requests_per_minute", value_name = "N", help_heading = PACE, value_parser = values::rate)]
     pub(crate) rpm: Option<f64>,
     /// Tokens per minute, input and output
-    #[arg(long, value_name = "N", help_heading = PACE, value_parser = values::rate)]
+    #[arg(long, alias = "max_tokens_per_minute", value_name = "N", help_heading = PACE, value_parser = values::rate)]
     pub(crate) tpm: Option<f64>,
     /// Input tokens per minute
     #[arg(long, value_name = "N", help_heading = PACE, value_parser = values::rate)]
@@ -163,7 +172,7 @@ pub(crate) struct RunArgs {
     pub(crate) dedup: bool,
 
     /// Attempts per item; refusals for rate do not count [default: 5]
-    #[arg(long, value_name = "N", help_heading = RETRY, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_ATTEMPTS)))]
+    #[arg(long, alias = "max_attempts", value_name = "N", help_heading = RETRY, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_ATTEMPTS)))]
     pub(crate) max_attempts: Option<u32>,
     /// Deadline of one attempt [default: 1800s]
     #[arg(long, value_name = "TIME", help_heading = RETRY, value_parser = values::duration, allow_hyphen_values = true)]

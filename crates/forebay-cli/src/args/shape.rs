@@ -11,7 +11,7 @@ pub(crate) const MOST_SCHEMA_RETRIES: u32 = 20;
 
 const REQUEST: &str = "Request";
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ShapeArgs {
     /// JSON Schema that each answer has to fit; `parsed` in the row is the
     /// answer as JSON

@@ -33,6 +33,11 @@ impl Server {
         self.simulated
     }
 
+    /// Says in which of its dialects the endpoint is asked.
+    pub(super) fn speak(&mut self, dialect: Dialect) {
+        self.endpoint.dialect = dialect;
+    }
+
     /// Says where the embedded simulated provider listens.
     pub(crate) fn set_port(&mut self, port: u16) {
         self.endpoint.base_url.port = port;
@@ -236,6 +241,10 @@ fn base_url(to: &EndpointArgs, place: Place<'_>) -> Result<BaseUrl, Error> {
 /// Where the key is: a flag, else the variables of the provider's own endpoint, else the file.
 fn key(to: &EndpointArgs, place: Place<'_>, base_url: &BaseUrl) -> Result<Option<ApiKey>, Error> {
     let habits = place.habits;
+    if let Some(secret) = &to.secret {
+        let key = ApiKey::new(&secret.0)?;
+        return Ok(Some(habits.with_header(key, None)));
+    }
     if let Some(variable) = &to.api_key_env {
         return from_variable(variable, &habits).map(Some);
     }

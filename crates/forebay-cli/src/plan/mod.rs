@@ -2,20 +2,25 @@
 //!
 //! Flags beat the environment, which beats the file. Nothing is sent and no item is read here.
 
+mod cookbook;
 mod endpoint;
 mod output;
 mod request;
 mod shape;
+mod whole;
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use forebay::config::{Concurrency, EngineSettings, Limits, Packing, RetrySettings, Timeouts};
-use forebay::endpoint::Endpoint;
+use forebay::endpoint::{Dialect, Endpoint};
 use forebay::error::Error;
 use forebay::journal::{Durability, Settings};
 use forebay::price::ModelInfo;
-use forebay::source::{InputSpec, Prompting};
+use forebay::sink::Tool;
+use forebay::source::{BodyModel, InputSpec, Prompting};
+
+use whole::Whole;
 
 pub(crate) use endpoint::{Server, named, route, server};
 pub(crate) use output::{Destination, OutputPlan};
@@ -36,6 +41,8 @@ pub(crate) struct Plan {
     pub(crate) durability: Durability,
     /// What makes this run the same as an earlier one.
     pub(crate) identity: Settings,
+    /// What the user should know before anything is sent.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Plan {
@@ -44,23 +51,43 @@ impl Plan {
     /// # Errors
     /// When anything is missing, contradictory or out of range.
     pub(crate) fn resolve(args: &RunArgs) -> Result<Plan, Error> {
+        let mut args = args.clone();
+        let cookbook = cookbook::resolve(&mut args)?;
+        let args = &args;
         let mut config = ConfigFile::find(args.to.config.as_deref())?;
+        let mut input = request::input(args)?;
+        let mut whole = Whole::look(args, &mut input)?;
+        if let Some(whole) = &mut whole {
+            config.run.forget_requests();
+            if let Some(cookbook) = &cookbook {
+                whole.is_in(cookbook.dialect);
+            }
+        }
         if args.embed {
             config.run.forget_answers();
         }
         let prompting = request::prompting(args, &config.run)?;
-        let route = endpoint::route(model(args, &config)?, &args.to, &config)?;
-        let server = match args.embed {
+        let route = match &mut whole {
+            Some(whole) => whole.route(args, &config)?,
+            None => endpoint::route(model(args, &config)?, &args.to, &config)?,
+        };
+        let mut server = match args.embed {
             true => endpoint::embedder(&args.to, &config, &route.target)?,
             false => endpoint::server(&args.to, &config, &route.target)?,
         };
         let entry = server.entry(&config);
         let table = config.price_table();
         let model = table.find(server.price_name(), &route.model);
+        if let Some(whole) = &whole {
+            whole.settle(&mut server)?;
+        }
         let shape = shape::shape(&args.shape, &config.run)?;
         let told = shape.as_ref().map(|shape| shape.told.clone());
         let prompting = Prompting {
             parameters: request::parameters(args, &config.run, (&route.model, told))?,
+            body_model: whole
+                .as_ref()
+                .map_or_else(BodyModel::default, |whole| whole.body_model(&server)),
             ..prompting
         };
         let settings = EngineSettings {
@@ -74,11 +101,22 @@ impl Plan {
             let longest = settings.embed.map(|_| 0).or(settings.max_tokens);
             check_cap(model.as_ref(), &route.model, longest)?;
         }
-        let identity = request::identity(&prompting, &server);
-        let output = output::plan(args)?;
+        let tool = whole.as_ref().and_then(Whole::tool);
+        let output = output::plan(args, tool)?;
+        check_tool(&output, &server)?;
+        let settings = EngineSettings {
+            // Other tools' lines hold the provider's own answer.
+            raw: settings.raw || output.tool.is_some(),
+            ..settings
+        };
+        let mut identity = request::identity(&prompting, &server);
+        let name = |tool: Option<Tool>| tool.map_or("", Tool::name).to_owned();
+        identity.push(("format".into(), name(tool)));
+        identity.push(("output-format".into(), name(output.tool)));
         Ok(Plan {
-            input: request::input(args)?,
+            input,
             identity,
+            notes: cookbook.map(|cookbook| cookbook.notes).unwrap_or_default(),
             model,
             output,
             settings,
@@ -95,6 +133,19 @@ impl Plan {
     pub(crate) fn endpoint(&self) -> &Endpoint {
         self.server.endpoint()
     }
+}
+
+/// Anthropic's results hold Anthropic's messages.
+fn check_tool(output: &OutputPlan, server: &Server) -> Result<(), Error> {
+    let dialect = server.endpoint().dialect;
+    if output.tool == Some(Tool::AnthropicBatch) && dialect != Dialect::Anthropic {
+        return Err(Error::config(format!(
+            "--output-format anthropic-batch cannot hold answers in the dialect {}",
+            dialect.name()
+        ))
+        .with_hint("use openai-batch, or leave it out for rows of Forebay's own"));
+    }
+    Ok(())
 }
 
 /// The model as the user names it.

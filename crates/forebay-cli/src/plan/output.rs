@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use forebay::error::Error;
 use forebay::journal::parent_of;
-use forebay::sink::OutputFormat;
+use forebay::sink::{OutputFormat, Tool};
 
 use crate::args::{OrderArg, RunArgs};
 
@@ -28,6 +28,8 @@ pub(crate) struct OutputPlan {
     pub(crate) destination: Destination,
     /// The output file; `None` for standard output.
     pub(crate) path: Option<PathBuf>,
+    /// The tool as which rows are written, when they are not Forebay's own.
+    pub(crate) tool: Option<Tool>,
     pub(crate) fresh: bool,
     pub(crate) retry_failed: bool,
     pub(crate) keep_journal: bool,
@@ -41,10 +43,10 @@ impl OutputPlan {
             .map(|path| with_suffix(path, ".journal"))
     }
 
-    /// The file for failed rows alone.
+    /// The file for failed rows alone; some tools have none.
     pub(crate) fn errors(&self) -> Option<PathBuf> {
-        self.path
-            .as_deref()
+        let path = self.path.as_deref();
+        path.filter(|_| self.tool.is_none_or(Tool::has_errors_file))
             .map(|path| with_suffix(path, ".errors.jsonl"))
     }
 }
@@ -56,16 +58,18 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Resolves and checks the output.
-pub(super) fn plan(args: &RunArgs) -> Result<OutputPlan, Error> {
+pub(super) fn plan(args: &RunArgs, usual: Option<Tool>) -> Result<OutputPlan, Error> {
     let path = args.output.clone().filter(|path| path != Path::new("-"));
     let destination = match (&path, args.order) {
         (None, Some(OrderArg::Input)) => Destination::StdoutInput,
         (None, Some(OrderArg::Completed) | None) => Destination::StdoutCompleted,
         (Some(path), order) => {
-            let format = OutputFormat::of(path)?;
+            let format = format_of(args, path, usual)?;
             check(path)?;
             match (order, format) {
-                (Some(OrderArg::Completed), OutputFormat::JsonLines) => Destination::FileCompleted,
+                (Some(OrderArg::Completed), OutputFormat::JsonLines | OutputFormat::Tool(_)) => {
+                    Destination::FileCompleted
+                }
                 (
                     Some(OrderArg::Completed),
                     OutputFormat::Json | OutputFormat::Csv | OutputFormat::Parquet,
@@ -87,6 +91,7 @@ pub(super) fn plan(args: &RunArgs) -> Result<OutputPlan, Error> {
         .with_hint("name one with --output FILE"));
     }
     let output = OutputPlan {
+        tool: tool_of(args, path.as_deref(), usual)?,
         destination,
         path,
         fresh: args.fresh,
@@ -95,6 +100,40 @@ pub(super) fn plan(args: &RunArgs) -> Result<OutputPlan, Error> {
     };
     check_inputs(&output, args)?;
     Ok(output)
+}
+
+/// The form of an output file: the flag's, else that of its name; lines are the usual tool's.
+fn format_of(args: &RunArgs, path: &Path, usual: Option<Tool>) -> Result<OutputFormat, Error> {
+    if let Some(tool) = tool_of(args, Some(path), usual)? {
+        return Ok(OutputFormat::Tool(tool));
+    }
+    match args.output_format.as_deref() {
+        Some(name) => OutputFormat::of(Path::new(&format!("output.{name}"))),
+        None => OutputFormat::of(path),
+    }
+}
+
+/// The tool as which rows are written.
+fn tool_of(
+    args: &RunArgs,
+    path: Option<&Path>,
+    usual: Option<Tool>,
+) -> Result<Option<Tool>, Error> {
+    let tool = match args.output_format.as_deref() {
+        Some(name) => Tool::by_name(name),
+        None => match path {
+            Some(path) if OutputFormat::of(path)? == OutputFormat::JsonLines => usual,
+            Some(_) | None => None,
+        },
+    };
+    let fault = match tool {
+        Some(Tool::Cookbook) if usual != tool => "needs the requests of a cookbook input",
+        Some(_) if args.embed => "cannot go with --embed: an answer is that of many items",
+        _ => return Ok(tool),
+    };
+    let name = tool.map_or("", Tool::name);
+    Err(Error::config(format!("--output-format {name} {fault}"))
+        .with_hint("leave it out for rows of Forebay's own"))
 }
 
 fn check(path: &Path) -> Result<(), Error> {

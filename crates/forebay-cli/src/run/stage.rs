@@ -101,7 +101,10 @@ impl Stage {
                 let pipe = Pipe::new(std::io::stdout()).map_err(|error| {
                     Error::io(format!("cannot write to standard output: {error}"))
                 })?;
-                Output::Pipe(pipe)
+                Output::Pipe(match plan.output.tool {
+                    Some(tool) => pipe.shaped(tool),
+                    None => pipe,
+                })
             }
             (Destination::FileCompleted, Some(path)) => {
                 Output::Append(append(plan, &journal, path)?)
@@ -133,7 +136,11 @@ impl Stage {
     ) -> Result<(Files, Ending), Error> {
         if plan.output.destination == Destination::StdoutInput {
             // These rows are nowhere else, so they are printed even when others are pending.
-            let printed = sink::print(&mut self.journal, &mut std::io::stdout().lock());
+            let printed = sink::print(
+                &mut self.journal,
+                &mut std::io::stdout().lock(),
+                plan.output.tool,
+            );
             return ending_of(printed).map(|ending| (Vec::new(), ending));
         }
         if summary.stopped.is_some() {
@@ -148,10 +155,14 @@ impl Stage {
         }
         let path = plan.output.path.as_deref();
         let errors = plan.output.errors();
+        let lines = plan
+            .output
+            .tool
+            .map_or(OutputFormat::JsonLines, OutputFormat::Tool);
         let output = match (&plan.output.destination, path) {
             (Destination::FileInput(format), Some(path)) => Some((path, *format)),
             (Destination::FileCompleted, Some(path)) if self.journal.is_outdated() => {
-                Some((path, OutputFormat::JsonLines))
+                Some((path, lines))
             }
             _ => None,
         };
@@ -169,7 +180,7 @@ impl Stage {
         }
         let targets = Targets {
             output,
-            errors: errors.as_deref(),
+            errors: errors.as_deref().map(|path| (path, lines)),
             columns,
         };
         let assembly = sink::assemble(&mut self.journal, targets).map_err(failed)?;
@@ -235,5 +246,6 @@ fn refuse_foreign_errors(plan: &Plan, recorded: bool) -> Result<(), Error> {
 fn append(plan: &Plan, journal: &Journal, path: &Path) -> Result<Append, Error> {
     let failed =
         |error: std::io::Error| Error::io(format!("cannot write {}: {error}", path.display()));
-    Append::to_go_on(journal, path, !plan.output.retry_failed).map_err(failed)
+    let keep_failed = !plan.output.retry_failed;
+    Append::to_go_on(journal, path, keep_failed, plan.output.tool).map_err(failed)
 }

@@ -54,6 +54,9 @@ mod stopping;
 /// `--stream`: the same rows, answered piece by piece.
 mod streaming;
 
+/// Whole requests and the files of other tools, in and out.
+mod formats;
+
 /// `--embed`: many texts in a request, and a row, an error and a record for each.
 mod embed;
 

@@ -16,6 +16,8 @@ pub(crate) struct Received {
     /// The request line and the headers, as written.
     pub(crate) head: String,
     pub(crate) body: Value,
+    /// The body as it was received.
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Received {
@@ -79,11 +81,13 @@ fn serve(mut stream: &TcpStream, sender: &Sender<Received>) -> Option<()> {
     let mut received = Received {
         head,
         body: Value::Null,
+        bytes: Vec::new(),
     };
     let length = received.header("content-length").first()?.parse().ok()?;
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     received.body = serde_json::from_slice(&body).ok()?;
+    received.bytes = body;
     let answer = match received.path().ends_with("/messages") {
         true => ANTHROPIC,
         false => OPENAI,

@@ -202,7 +202,7 @@ fn a_growing_output_is_rebuilt_without_the_row_that_was_repeated() {
     }
     journal.flush().unwrap();
     let output = directory.path().join("out.jsonl");
-    crate::sink::rebuild_stream(&journal, &output, true).unwrap();
+    crate::sink::rebuild_stream(&journal, &output, true, None).unwrap();
     let text = std::fs::read_to_string(&output).unwrap();
     assert_eq!(text.matches(r#""text":"t2""#).count(), 2, "{text}");
     for output in ["o0", "o1"] {

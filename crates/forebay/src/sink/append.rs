@@ -4,7 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Sink, rebuild_stream};
+use super::tool::{Shape, ToolLines};
+use super::{Sink, Tool, rebuild_stream};
 use crate::disk::{Disk, Lines, parent_of};
 use crate::journal::Journal;
 
@@ -15,22 +16,28 @@ pub struct Append {
     path: PathBuf,
     file: Lines,
     buffer: Vec<u8>,
+    shape: Shape,
 }
 
 impl Append {
-    /// Opens the file of a run that begins or goes on, without what no row of the journal stands
+    /// Opens the file, of Forebay's own rows or of a tool's lines, of a run that begins or goes on, without what no row of the journal stands
     /// for, and with what a kill kept from it; a new one is readable by its owner only.
     ///
     /// # Errors
     /// When a file cannot be read or written.
-    pub fn to_go_on(journal: &Journal, path: &Path, keep_failed: bool) -> io::Result<Append> {
+    pub fn to_go_on(
+        journal: &Journal,
+        path: &Path,
+        keep_failed: bool,
+        tool: Option<Tool>,
+    ) -> io::Result<Append> {
         if journal.history().sessions.is_empty() {
             match journal.disk().remove(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         } else {
-            rebuild_stream(journal, path, keep_failed)?;
+            rebuild_stream(journal, path, keep_failed, tool)?;
         }
         let disk = Arc::clone(journal.disk());
         let file = disk.open(path)?;
@@ -40,6 +47,7 @@ impl Append {
             path: path.to_owned(),
             file: Lines::new(file, path, len)?,
             buffer: Vec::new(),
+            shape: Shape::of(tool.map(ToolLines::main)),
         })
     }
 
@@ -59,7 +67,7 @@ impl Sink for Append {
     }
 
     fn push(&mut self, row: &[u8]) {
-        self.buffer.extend_from_slice(row);
+        self.shape.push(&mut self.buffer, row);
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -10,6 +10,7 @@ use super::csv::Csv;
 use super::json::{JsonArray, JsonLines};
 #[cfg(feature = "parquet")]
 use super::parquet::Parquet;
+use super::tool::{Part, Tool, ToolLines};
 use super::writer::RowWriter;
 use crate::disk::{Replacement, parent_of};
 use crate::journal::{Entry, Journal, KeyTable, for_each};
@@ -35,8 +36,9 @@ pub struct Assembly {
 pub struct Targets<'a> {
     /// The output file; `None` when it has been written as rows finished.
     pub output: Option<(&'a Path, OutputFormat)>,
-    /// The file for failed rows alone.
-    pub errors: Option<&'a Path>,
+    /// The file for failed rows alone; in the output's format when that has such a file, else as
+    /// JSON Lines.
+    pub errors: Option<(&'a Path, OutputFormat)>,
     /// The types of the input's columns.
     pub columns: &'a Columns,
 }
@@ -55,6 +57,7 @@ pub fn assemble(journal: &mut Journal, targets: Targets<'_>) -> io::Result<Assem
             OutputFormat::Csv => Box::new(Csv::default()),
             #[cfg(feature = "parquet")]
             OutputFormat::Parquet => Box::new(Parquet::new(targets.columns)),
+            OutputFormat::Tool(tool) => Box::new(ToolLines::main(tool)),
         };
         if writer.wants_first_pass() {
             each_row(journal, |row| writer.first_pass(row.body))?;
@@ -67,12 +70,15 @@ pub fn assemble(journal: &mut Journal, targets: Targets<'_>) -> io::Result<Assem
         writer.end(&mut file)?;
         file.put_in_place()?;
     }
-    if let Some(path) = targets.errors {
+    if let Some((path, format)) = targets.errors {
         let disk = Arc::clone(journal.disk());
         let mut file = None;
-        let mut writer = JsonLines::default();
+        let mut writer: Box<dyn RowWriter> = match format {
+            OutputFormat::Tool(tool) => Box::new(ToolLines::of(tool, Part::Rest)),
+            _ => Box::new(JsonLines::default()),
+        };
         each_row(journal, |row| {
-            if row.ok {
+            if row.ok || !writer.takes(row.body)? {
                 return Ok(());
             }
             assembly.failed += 1;
@@ -96,13 +102,17 @@ pub fn assemble(journal: &mut Journal, targets: Targets<'_>) -> io::Result<Assem
     Ok(assembly)
 }
 
-/// Writes the rows of a journal in input order to a stream, as JSON Lines.
+/// Writes the rows of a journal in input order to a stream: as JSON Lines, or all of them as
+/// another tool does.
 ///
 /// # Errors
 /// When the journal cannot be read or the stream not be written.
-pub fn print(journal: &mut Journal, out: &mut dyn Write) -> io::Result<()> {
+pub fn print(journal: &mut Journal, out: &mut dyn Write, tool: Option<Tool>) -> io::Result<()> {
     let mut out = BufWriter::with_capacity(BUFFER, out);
-    let mut writer = JsonLines::default();
+    let mut writer: Box<dyn RowWriter> = match tool {
+        Some(tool) => Box::new(ToolLines::of(tool, Part::All)),
+        None => Box::new(JsonLines::default()),
+    };
     each_row(journal, |row| {
         writer.row(&mut out, row.custom_id, row.index, row.body)
     })?;
@@ -140,7 +150,12 @@ fn each_row(
 ///
 /// # Errors
 /// When a file cannot be read or written; the file that was there before is then unchanged.
-pub fn rebuild_stream(journal: &Journal, path: &Path, keep_failed: bool) -> io::Result<()> {
+pub fn rebuild_stream(
+    journal: &Journal,
+    path: &Path,
+    keep_failed: bool,
+    tool: Option<Tool>,
+) -> io::Result<()> {
     let file = File::open(journal.path())?;
     let mut rows = KeyTable::new(&parent_of(path));
     for_each(&file, |offset, record| {
@@ -158,7 +173,10 @@ pub fn rebuild_stream(journal: &Journal, path: &Path, keep_failed: bool) -> io::
         })
     })?;
     let mut out = Replacement::new(journal.disk(), path)?;
-    let mut writer = JsonLines::default();
+    let mut writer: Box<dyn RowWriter> = match tool {
+        Some(tool) => Box::new(ToolLines::main(tool)),
+        None => Box::new(JsonLines::default()),
+    };
     for_each(&file, |offset, record| {
         let (Some(key), Some(ok)) = (record.key(), record.ok) else {
             return Ok(());

@@ -5,13 +5,18 @@
 //! Rows either stream as they finish ([`Append`], [`Pipe`]), or are put together from the
 //! journal at the end ([`assemble`]), in input order and by one atomic rename.
 
+mod answered;
+mod anthropic_batch;
 mod append;
 mod assemble;
+mod cookbook;
 mod csv;
 mod json;
+mod openai_batch;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod pipe;
+mod tool;
 mod writer;
 
 use std::io;
@@ -21,6 +26,7 @@ use std::task::Context;
 pub use append::Append;
 pub use assemble::{Assembly, Targets, assemble, print, rebuild_stream};
 pub use pipe::Pipe;
+pub use tool::Tool;
 
 use crate::error::Error;
 
@@ -36,6 +42,8 @@ pub enum OutputFormat {
     /// Parquet, with typed columns.
     #[cfg(feature = "parquet")]
     Parquet,
+    /// As another tool writes its results, one a line.
+    Tool(Tool),
 }
 
 impl OutputFormat {

@@ -11,12 +11,14 @@ use std::thread::JoinHandle;
 
 use futures_util::task::AtomicWaker;
 
-use super::Sink;
+use super::tool::{Part, Shape, ToolLines};
+use super::{Sink, Tool};
 
 /// A writer in a thread.
 #[derive(Debug)]
 pub struct Pipe {
     buffer: Vec<u8>,
+    shape: Shape,
     sender: Option<mpsc::Sender<Vec<u8>>>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<io::Result<()>>>,
@@ -53,12 +55,22 @@ impl Pipe {
             })?;
         Ok(Pipe {
             buffer: Vec::new(),
+            shape: Shape::default(),
             sender: Some(sender),
             shared,
             thread: Some(thread),
             failed: None,
             last_seen: 0,
         })
+    }
+
+    /// The same, but rows are written as another tool does.
+    #[must_use]
+    pub fn shaped(self, tool: Tool) -> Pipe {
+        Pipe {
+            shape: Shape::of(Some(ToolLines::of(tool, Part::All))),
+            ..self
+        }
     }
 
     /// Waits until everything is written.
@@ -107,7 +119,7 @@ impl Sink for Pipe {
     }
 
     fn push(&mut self, row: &[u8]) {
-        self.buffer.extend_from_slice(row);
+        self.shape.push(&mut self.buffer, row);
     }
 
     fn flush(&mut self) -> io::Result<()> {

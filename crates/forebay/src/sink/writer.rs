@@ -14,6 +14,11 @@ pub(super) trait RowWriter {
         Ok(())
     }
 
+    /// Whether a row belongs into this file.
+    fn takes(&mut self, _body: &str) -> io::Result<bool> {
+        Ok(true)
+    }
+
     /// Writes a row.
     fn row(
         &mut self,

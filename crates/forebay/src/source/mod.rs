@@ -20,9 +20,9 @@ mod count;
 mod first_look;
 mod format;
 mod header;
+mod image;
 #[cfg(feature = "parquet")]
 mod parquet;
-mod image;
 mod paths;
 mod peek;
 mod place;

@@ -49,7 +49,7 @@ pub(super) fn draft(rules: &Rules, kind: Requests, record: &Record<'_>) -> Draft
         }),
     };
     let custom_id = || string(members, CUSTOM_ID).ok();
-    match found.and_then(|found| checked(rules, found)) {
+    match found.and_then(|found| checked(rules, found, kind)) {
         Ok(found) => Draft {
             request: request(rules, &found),
             custom_id: found.custom_id,
@@ -89,8 +89,11 @@ fn request(rules: &Rules, found: &Found<'_>) -> Result<Request, String> {
     })
 }
 
-/// Looks at the model that the body names.
-fn checked<'a>(rules: &Rules, found: Found<'a>) -> Result<Found<'a>, String> {
+/// Looks at the model that the body names, and at what no file of results could hold.
+fn checked<'a>(rules: &Rules, found: Found<'a>, kind: Requests) -> Result<Found<'a>, String> {
+    if kind != Requests::Bodies && asks_for_stream(&found.body) {
+        return Err("the request asks for a stream, which its format has no place for".to_owned());
+    }
     let named = RawRequest::model_of(&found.body);
     match (rules.body_model(), named) {
         (BodyModel::Any, _) => {}
@@ -104,6 +107,11 @@ fn checked<'a>(rules: &Rules, found: Found<'a>) -> Result<Found<'a>, String> {
         (BodyModel::Needed | BodyModel::Is(_), Some(_)) => {}
     }
     Ok(found)
+}
+
+fn asks_for_stream(body: &str) -> bool {
+    let members = fields::members(body).unwrap_or_default();
+    find(&members, "stream").is_some_and(|stream| stream.get() == "true")
 }
 
 /// A line of an OpenAI Batch file.

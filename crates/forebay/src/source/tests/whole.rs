@@ -69,6 +69,8 @@ fn a_bad_line_of_a_batch_file_keeps_its_key_and_says_what_is_wrong() {
         "\n",
         r#"{"custom_id":"i","url":"/v1/responses","body":{"model":"m"}}"#,
         "\n",
+        r#"{"custom_id":"j","method":"POST","url":"/v1/responses","body":{"model":"m","stream":true}}"#,
+        "\n",
         r#"{"text":"an item"}"#,
         "\n",
         "\"text\"\n{\n",
@@ -98,6 +100,10 @@ fn a_bad_line_of_a_batch_file_keeps_its_key_and_says_what_is_wrong() {
             ),
             ("-", "`custom_id` is no string"),
             ("i", "`method` is missing"),
+            (
+                "j",
+                "the request asks for a stream, which its format has no place for"
+            ),
             ("-", "`custom_id` is missing"),
             ("-", "not a JSON object"),
             (

@@ -118,7 +118,7 @@ pub(crate) async fn session(folder: &Path, disk: Arc<dyn Disk>, sim: &Sim, setup
     };
     let mut append = None;
     if setup.order == Order::Completed {
-        match Append::to_go_on(&journal, &output, true) {
+        match Append::to_go_on(&journal, &output, true, None) {
             Ok(opened) => append = Some(opened),
             Err(error) => return Ended::Refused(error.to_string()),
         }
@@ -155,7 +155,7 @@ fn put_in_place(
     let rewritten = append.is_none() || journal.is_outdated();
     let targets = Targets {
         output: rewritten.then_some((output, OutputFormat::JsonLines)),
-        errors: Some(&errors),
+        errors: Some((&errors, OutputFormat::JsonLines)),
         columns: &Columns::default(),
     };
     sink::assemble(journal, targets).map(drop)
