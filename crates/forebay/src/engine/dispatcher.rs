@@ -224,7 +224,9 @@ impl<'a> Dispatcher<'a> {
                 let cost = self.cost_of(failure.usage.as_deref());
                 match failure.kind.signal() {
                     Signal::Success => {
-                        let cost = cost.unwrap_or_default();
+                        let maybe = failure.may_have_been_billed();
+                        let worst = work.worst_costs().filter(|_| maybe);
+                        let cost = cost.or(worst).unwrap_or_default();
                         self.limiter
                             .success(now, permit, failure.usage.as_deref(), cost);
                     }

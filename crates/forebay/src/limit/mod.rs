@@ -187,9 +187,12 @@ impl Limiter {
     /// Settles: the endpoint has too much to do, and may have said how long to wait.
     ///
     /// The reservation stays charged: providers count refused requests too.
+    ///
+    /// A stream that ends so in the middle may have been billed, and is charged at the worst.
     pub fn overload(&mut self, now: Duration, permit: Permit, failure: &Failure) {
         self.in_flight.give_back();
-        self.spend.settle(permit.worst_cost, Usd::ZERO);
+        let billed = billed(&permit, failure);
+        self.spend.settle(permit.worst_cost, billed);
         self.rates.settle(permit.reservation, None);
         self.hold
             .overload(now, permit.sent_at, permit.probe, failure.retry_after);
@@ -202,13 +205,7 @@ impl Limiter {
     /// its cost when that is known and at the worst otherwise.
     pub fn ignore(&mut self, now: Duration, permit: Permit, failure: &Failure, cost: Option<Usd>) {
         self.in_flight.give_back();
-        let billed = if let Some(cost) = cost {
-            cost
-        } else if failure.may_have_been_billed() {
-            permit.worst_cost
-        } else {
-            Usd::ZERO
-        };
+        let billed = cost.unwrap_or_else(|| billed(&permit, failure));
         self.spend.settle(permit.worst_cost, billed);
         match failure.kind {
             FailureKind::Connect
@@ -272,6 +269,14 @@ impl Limiter {
     /// Counts requests of earlier sessions against the daily limit.
     pub fn add_earlier_requests(&mut self, requests: u64) {
         self.rates.add_earlier_requests(requests);
+    }
+}
+
+/// What a failed attempt of unknown cost is charged: all that it can have cost, or nothing.
+fn billed(permit: &Permit, failure: &Failure) -> Usd {
+    match failure.may_have_been_billed() {
+        true => permit.worst_cost,
+        false => Usd::ZERO,
     }
 }
 

@@ -25,6 +25,29 @@ fn used(input: u64, output: u64) -> Usage {
     }
 }
 
+/// An overload in the middle of a stream is charged against the cap on cost, another one is not.
+#[test]
+fn an_overload_after_content_is_charged() {
+    for (answer_began, fits) in [(false, true), (true, false)] {
+        let mut limiter = Limiter::new(&EngineSettings {
+            max_cost: Some(Usd::from_picos(150)),
+            ..EngineSettings::default()
+        });
+        let need = Need {
+            worst_cost: Some(Usd::from_picos(100)),
+            ..Need::default()
+        };
+        let permit = limiter.admit(Duration::ZERO, &need).unwrap();
+        let failure = Failure {
+            answer_began,
+            ..Failure::new(FailureKind::Overloaded, "")
+        };
+        limiter.overload(Duration::ZERO, permit, &failure);
+        let later = Duration::from_secs(3_600);
+        assert_eq!(limiter.admit(later, &need).is_ok(), fits, "{answer_began}");
+    }
+}
+
 /// Sends for `seconds` as fast as the limiter lets, each answer taking `latency`; returns when
 /// each request was sent.
 fn send_for(limiter: &mut Limiter, seconds: u64, latency: Duration) -> Vec<Duration> {

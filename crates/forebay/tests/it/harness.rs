@@ -243,7 +243,12 @@ impl Scenario {
 }
 
 pub(crate) fn model_info(provider: Dialect, model: &str) -> Option<ModelInfo> {
-    PriceTable::embedded().find(provider.name(), model)
+    let provider = match provider {
+        Dialect::Chat | Dialect::Responses | Dialect::Embeddings => "openai",
+        Dialect::Anthropic => "anthropic",
+        Dialect::Gemini => "gemini",
+    };
+    PriceTable::embedded().find(provider, model)
 }
 
 async fn give(control: Control, orders: Vec<(Duration, engine::Command)>) {

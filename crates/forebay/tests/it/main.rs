@@ -21,6 +21,9 @@ mod faults;
 /// Event streams as answers to plain requests.
 mod streams;
 
+/// Event streams that were asked for.
+mod asked;
+
 /// Faults of the transport, the network, the operating system and time.
 mod network;
 

@@ -59,11 +59,7 @@ const FAULTS: &[Fault] = &[
     met(9, "A stream ends after its reason, without a terminator"),
     met(10, "The answer never begins"),
     met(11, "The answer stalls in the middle"),
-    awaits(
-        12,
-        "A stream has comments and empty lines only, for ever",
-        "streaming requests",
-    ),
+    met(12, "A stream has comments and empty lines only, for ever"),
     met(13, "The answer drips, a byte every ten seconds"),
     met(14, "429 with `retry-after` in seconds, whole or not"),
     met(15, "429 with `retry-after-ms`"),

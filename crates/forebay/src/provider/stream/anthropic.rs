@@ -115,7 +115,10 @@ impl Pieces {
                 return Ok(Step::Idle);
             }
             b"ping" => return Ok(Step::Idle),
-            b"content_block_start" => self.begin(context, told, on)?,
+            b"content_block_start" => {
+                self.begin(context, told, on)?;
+                return Ok(Step::Idle);
+            }
             b"content_block_delta" => {
                 let at = told.index.count().unwrap_or(0);
                 let place = self.place(at);

@@ -72,13 +72,15 @@ impl Assembly {
             };
             *has_events = true;
             *kept += event.data.len();
+            let mut is_told = false;
             let mut tell = |delta: Delta<'_>| {
-                *has_content = true;
+                is_told = true;
                 on(delta);
             };
             let step = pieces.add(context, &event, &mut tell);
+            *has_content |= is_told;
             let step = Assembled::mark(*has_content, step)?;
-            any |= step != Step::Idle;
+            any |= is_told || step != Step::Idle;
             *is_over = step == Step::Over;
         }
         Ok(any)

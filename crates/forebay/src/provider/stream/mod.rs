@@ -34,7 +34,8 @@ use crate::outcome::{Failure, FailureKind};
 /// What an event means for the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    /// Nothing was added: the event announces the answer, or keeps the connection alive.
+    /// Nothing was added but what was told: the event announces the answer or a part of it, or
+    /// keeps the connection alive.
     Idle,
     /// Something was added, and more is to come.
     More,

@@ -70,7 +70,10 @@ impl Pieces {
             b"response.reasoning_summary_text.delta" | b"response.reasoning_text.delta" => {
                 on(Delta::Reasoning(delta));
             }
-            b"response.output_item.added" => self.begin(&told, on),
+            b"response.output_item.added" => {
+                self.begin(&told, on);
+                return Ok(Step::Idle);
+            }
             b"response.function_call_arguments.delta"
             | b"response.custom_tool_call_input.delta" => {
                 let place = told.output_index.count().unwrap_or(0);
@@ -91,9 +94,12 @@ impl Pieces {
                 return Ok(Step::Over);
             }
             // They come before the model writes, and again and again while it thinks.
-            b"response.created" | b"response.queued" | b"response.in_progress" | b"keepalive" => {
-                return Ok(Step::Idle);
-            }
+            b"response.created"
+            | b"response.queued"
+            | b"response.in_progress"
+            | b"response.content_part.added"
+            | b"response.reasoning_summary_part.added"
+            | b"keepalive" => return Ok(Step::Idle),
             // Parts and their ends, which the last event repeats, and what servers do themselves.
             _ => {
                 // A gateway that says what is wrong in its own way.
