@@ -14,6 +14,7 @@ mod anthropic;
 mod assembly;
 mod gemini;
 mod openai;
+mod pattern;
 mod responses;
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::pattern::Pattern;
 use super::{
     Delta as Told, Step, filled, holds_error, note, object, push_member, push_text, reported,
 };
@@ -81,6 +82,26 @@ struct FunctionChunk<'a> {
     arguments: Scalar<'a>,
 }
 
+impl Chunk<'_> {
+    /// The text and the index of the choice to which the chunk adds nothing but that.
+    fn only_text(&self) -> Option<(u64, &str)> {
+        let choices = self.choices.as_ref()?;
+        let [Some(choice)] = choices.as_slice() else {
+            return None;
+        };
+        let delta = choice.delta.as_ref()?;
+        let text = delta.text()?;
+        let adds_more = filled(self.usage).is_some()
+            || choice.message.is_some()
+            || choice.error.is_some()
+            || delta.refusal.text().is_some()
+            || delta.reasoning().is_some()
+            || delta.tool_calls.is_some()
+            || delta.function_call.is_some();
+        (!adds_more).then(|| (choice.index.count().unwrap_or(0), text))
+    }
+}
+
 impl ChoiceChunk<'_> {
     /// Whether it brings anything of the answer.
     fn has_content(&self) -> bool {
@@ -114,6 +135,8 @@ pub(super) struct Pieces {
     model: Option<String>,
     usage: Option<Box<RawValue>>,
     choices: BTreeMap<u64, Choice>,
+    /// How an event looks that only adds to the text of the choice of this index.
+    pattern: Option<(Pattern, u64)>,
 }
 
 #[derive(Default)]
@@ -147,10 +170,18 @@ impl Pieces {
         data: &[u8],
         on: &mut dyn FnMut(Told<'_>),
     ) -> Result<Step, Failure> {
+        if self.add_text(data, on) {
+            return Ok(Step::More);
+        }
         let chunk: Chunk<'_> = object(context, data)?;
         // Older vLLM servers write an error without a member of that name.
         if holds_error(chunk.error) || chunk.object.text() == Some("error") {
             return Err(reported(context, data));
+        }
+        if let Some((index, text)) = chunk.only_text()
+            && let Some(pattern) = Pattern::of(data, text)
+        {
+            self.pattern = Some((pattern, index));
         }
         note(&mut self.model, chunk.model.text());
         let mut step = Step::Idle;
@@ -175,6 +206,22 @@ impl Pieces {
                 });
         }
         Ok(step)
+    }
+
+    /// Adds an event that looks like an earlier one apart from its text; `false` when it does not.
+    fn add_text(&mut self, data: &[u8], on: &mut dyn FnMut(Told<'_>)) -> bool {
+        let Some((pattern, index)) = &self.pattern else {
+            return false;
+        };
+        let Some(text) = pattern.text_of(data) else {
+            return false;
+        };
+        let choice = self.choices.entry(*index).or_default();
+        append(&mut choice.content, Some(text));
+        if *index == 0 {
+            on(Told::Text(text));
+        }
+        true
     }
 
     /// The body of the plain answer; `None` when it is not all there.
