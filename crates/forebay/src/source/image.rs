@@ -24,11 +24,11 @@ pub(super) fn load(name: &str) -> Result<Image, String> {
     if name.is_empty() {
         return Err("the image template gives no path and no address".to_owned());
     }
-    let is_address = |start: &&str| {
+    let is_address = |start: &str| {
         let head = name.get(..start.len());
         head.is_some_and(|head| head.eq_ignore_ascii_case(start))
     };
-    if ADDRESSES.iter().any(|start| is_address(&start)) {
+    if ADDRESSES.iter().any(|start| is_address(start)) {
         return Ok(Image::Url(name.to_owned()));
     }
     let bytes =
