@@ -24,7 +24,7 @@ fn the_official_sdks_accept_whatever_the_simulator_answers() {
         .parse()
         .unwrap();
     // Each SDK has its tests: none was left out.
-    for sdk in ["anthropic", "genai", "openai"] {
+    for sdk in ["anthropic", "batch", "genai", "openai"] {
         assert!(printed.contains(&format!("({sdk}_sdk.")), "{printed}");
     }
     assert!(passed > 0);

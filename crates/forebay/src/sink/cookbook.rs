@@ -39,6 +39,6 @@ fn is_truthy(json: &str) -> bool {
         "null" | "false" | "\"\"" => false,
         _ => inside('[', ']')
             .or_else(|| inside('{', '}'))
-            .unwrap_or_else(|| json.parse::<f64>().map_or(true, |number| number != 0.0)),
+            .unwrap_or_else(|| json.parse::<f64>() != Ok(0.0)),
     }
 }

@@ -328,7 +328,13 @@ fn see(columns: &mut Vec<Column>, n: usize, name: &str, at: At, value: &RawValue
 fn is_usual(member: &str) -> bool {
     !matches!(
         member,
-        "parsed" | "embedding" | "tool_calls" | "time_to_first_chunk_s" | "raw"
+        "parsed"
+            | "embedding"
+            | "tool_calls"
+            | "time_to_first_chunk_s"
+            | "http_status"
+            | "request_id"
+            | "raw"
     )
 }
 
@@ -354,7 +360,7 @@ fn spread(member: &'static str) -> Vec<(String, At, Option<DataType>)> {
         "usage" => parts(&USAGE_PARTS, ""),
         "output" | "model" | "finish_reason" => one(Some(DataType::Utf8)),
         "cost_usd" | "duration_s" | "time_to_first_chunk_s" => one(Some(DataType::Float64)),
-        "attempts" => one(Some(DataType::Int64)),
+        "attempts" | "http_status" => one(Some(DataType::Int64)),
         "embedding" => one(Some(DataType::new_list(DataType::Float32, false))),
         _ => one(None),
     }

@@ -87,7 +87,7 @@ impl Format {
     }
 
     fn by_extension(name: &str) -> Option<Format> {
-        Format::among(&NAMES, name)
+        Format::among(NAMES, name)
     }
 
     fn among(names: &[(&str, Format)], name: &str) -> Option<Format> {
