@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, HeaderMap};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
@@ -141,7 +141,12 @@ impl<'t> Opened<'t> {
             return Ok(());
         }
         let Transport { clock, room, .. } = self.transport;
-        match clock.timeout_at(self.deadline, room.place()).await {
+        // What is packed becomes larger than it says.
+        let rest = self.incoming.size_hint().exact();
+        let length = rest
+            .filter(|_| self.is_readable_in_pieces())
+            .and_then(|rest| self.read.checked_add(usize::try_from(rest).ok()?));
+        match clock.timeout_at(self.deadline, room.place(length)).await {
             Ok(place) => {
                 self.place = place;
                 Ok(())

@@ -6,31 +6,39 @@
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// The largest ordinary answer: some ten thousand tokens take up a few hundred kilobytes.
-const ORDINARY: usize = 2 << 20;
-/// Larger answers that are read at once; each has at most 64 MiB.
-const PLACES: usize = 4;
+use super::connection::MAX_BODY;
 
-/// Places for large answers.
+/// The largest ordinary answer: some ten thousand tokens take up a few hundred kilobytes, and a
+/// hundred vectors of 3,072 numbers 1.6 MB.
+const ORDINARY: usize = 2 << 20;
+/// Memory for larger answers: four of the largest, or more of those that tell a smaller length.
+const ROOM: usize = 4 * MAX_BODY;
+/// What room is measured in.
+const UNIT: usize = 1 << 20;
+
+/// Memory for large answers.
 #[derive(Debug)]
 pub(super) struct Room {
-    places: Semaphore,
+    units: Semaphore,
 }
 
 impl Room {
     pub(super) fn new() -> Room {
         Room {
-            places: Semaphore::new(PLACES),
+            units: Semaphore::new(ROOM / UNIT),
         }
     }
 
-    /// Waits for a place for a large answer; `None` never comes, as nobody closes the room.
-    pub(super) async fn place(&self) -> Option<SemaphorePermit<'_>> {
-        self.places.acquire().await.ok()
+    /// Waits for room for a large answer of this length, or of any when it does not tell;
+    /// `None` never comes, as nobody closes the room.
+    pub(super) async fn place(&self, length: Option<usize>) -> Option<SemaphorePermit<'_>> {
+        let bytes = length.unwrap_or(MAX_BODY).min(MAX_BODY);
+        let units = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
+        self.units.acquire_many(units).await.ok()
     }
 }
 
-/// Whether an answer of which so much has arrived needs a place to become larger.
+/// Whether an answer of which so much has arrived needs room to become larger.
 pub(super) fn is_large(arrived: usize) -> bool {
     arrived > ORDINARY
 }
@@ -41,14 +49,25 @@ mod tests {
 
     use super::*;
 
+    /// How many such answers are read at once.
+    fn at_once(length: Option<usize>) -> usize {
+        let room = Room::new();
+        let mut held = Vec::new();
+        while let Some(place) = room.place(length).now_or_never() {
+            held.push(place);
+        }
+        let n = held.len();
+        held.pop();
+        assert!(room.place(length).now_or_never().is_some());
+        n
+    }
+
     #[test]
     fn few_large_answers_are_read_at_once() {
         assert!(!is_large(1 << 20) && is_large(3 << 20));
-        let room = Room::new();
-        let mut held: Vec<_> = (0..PLACES).map(|_| room.place().now_or_never()).collect();
-        assert!(held.iter().all(Option::is_some));
-        assert!(room.place().now_or_never().is_none());
-        held.pop();
-        assert!(room.place().now_or_never().is_some());
+        assert_eq!(at_once(None), 4);
+        assert_eq!(at_once(Some(usize::MAX)), 4);
+        assert_eq!(at_once(Some(16 << 20)), 16);
+        assert_eq!(at_once(Some((16 << 20) + 1)), 15);
     }
 }

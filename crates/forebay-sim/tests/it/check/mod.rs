@@ -2,6 +2,7 @@
 
 mod asked_again;
 mod doctored;
+mod packs;
 mod run;
 
 use forebay_sim::check::Invariant;
