@@ -111,6 +111,9 @@ impl RunDefaults {
         self.temperature = None;
         self.stream = None;
         self.schema = None;
+        self.schema_name = None;
+        self.schema_mode = None;
+        self.schema_retries = None;
         self.on_length = None;
     }
 }

@@ -98,7 +98,9 @@ pub(crate) struct RunArgs {
 
     /// Ask for the embedding of each item's text instead of an answer
     #[arg(long, help_heading = REQUEST, conflicts_with_all = [
-        "system", "system_file", "max_tokens", "temperature", "stream", "raw", "dialect",
+        "system", "system_file", "images", "tools", "tool_choice", "max_tokens", "temperature",
+        "top_p", "stops", "seed", "stream", "raw", "dialect",
+        "schema", "schema_name", "schema_mode", "schema_retries", "on_length",
     ])]
     pub(crate) embed: bool,
     /// Numbers of each embedding, where the model can shorten them

@@ -177,6 +177,12 @@ fn what_makes_no_sense_is_refused_and_both_are_named() {
         ("--max-tokens", "5"),
         ("--temperature", "0"),
         ("--stream", "on"),
+        ("--schema", "in.txt"),
+        ("--tools", "in.txt"),
+        ("--top-p", "0.5"),
+        ("--stop", "x"),
+        ("--seed", "1"),
+        ("--on-length", "error"),
         ("--dialect", "gemini"),
     ] {
         let arguments = ["--embed", MODEL[0], MODEL[1], flag, value];

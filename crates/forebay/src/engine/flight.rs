@@ -40,7 +40,7 @@ pub(super) struct Work {
     /// Whether the next attempt spends from the retry budget.
     pub(super) spends: bool,
     /// Items of an embeddings run that travel in the same request.
-    pub(super) pack: Vec<Box<Work>>,
+    pub(super) pack: Vec<Work>,
 }
 
 impl Work {

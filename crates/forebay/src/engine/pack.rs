@@ -46,11 +46,11 @@ impl Filling {
 impl Work {
     /// The items that travel together: this one and those that hang on it.
     pub(super) fn all(&self) -> impl Iterator<Item = &Work> {
-        std::iter::once(self).chain(self.pack.iter().map(|work| &**work))
+        std::iter::once(self).chain(&self.pack)
     }
 
     /// Takes the items that hang on this one; what was tried for it was tried for them.
-    pub(super) fn unpack(&mut self) -> Vec<Box<Work>> {
+    pub(super) fn unpack(&mut self) -> Vec<Work> {
         let mut pack = std::mem::take(&mut self.pack);
         for work in &mut pack {
             work.tries = self.tries;
@@ -134,7 +134,7 @@ impl Dispatcher<'_> {
                 return true;
             }
             guesses += next.guess;
-            lead.pack.extend(self.queue.pop_fresh());
+            lead.pack.extend(self.queue.pop_fresh().map(|work| *work));
         }
         lead.pack.len() >= most
     }
@@ -152,7 +152,7 @@ impl Dispatcher<'_> {
         let model = reply.model.clone();
         let finish_reason = reply.finish_reason.clone();
         let embeddings = std::iter::once(reply.embedding).chain(vectors.into_iter().map(Some));
-        let works = std::iter::once(lead).chain(rest);
+        let works = std::iter::once(lead).chain(rest.into_iter().map(Box::new));
         for ((work, embedding), usage) in works.zip(embeddings).zip(shares) {
             let reply = Reply {
                 text: None,
@@ -193,7 +193,7 @@ impl Dispatcher<'_> {
         let mut rest = lead.unpack();
         let mut second = rest.split_off(rest.len() / 2);
         lead.pack = rest;
-        let mut other = second.remove(0);
+        let mut other = Box::new(second.remove(0));
         other.pack = second;
         for mut half in [lead, other] {
             half.spends = false;
@@ -207,7 +207,7 @@ impl Dispatcher<'_> {
 pub(super) fn parts(mut lead: Box<Work>, failure: &Failure) -> Vec<(Box<Work>, Failure)> {
     let shares = shares(failure.usage.as_deref(), lead.all().map(|work| work.guess));
     let rest = lead.unpack();
-    let works = std::iter::once(lead).chain(rest);
+    let works = std::iter::once(lead).chain(rest.into_iter().map(Box::new));
     let failures = shares.into_iter().map(|usage| Failure {
         usage: usage.map(Box::new),
         ..failure.clone()
