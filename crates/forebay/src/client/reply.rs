@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
@@ -32,11 +33,16 @@ pub struct Reply {
     pub duration: Duration,
     /// From its start to the first content, when the answer was streamed.
     pub time_to_first_chunk: Option<Duration>,
+    /// The name that the provider gave the exchange, which its support asks for.
+    pub request_id: Option<String>,
+    /// The provider's own body, for what has no member here; of a streamed answer, the body that
+    /// it would have had in one piece.
+    pub raw: Bytes,
 }
 
 impl Reply {
     pub(super) fn new(answered: Answered, parsed: Option<Box<RawValue>>) -> Reply {
-        let reply = answered.reply;
+        let (reply, request_id) = (answered.reply, answered.request_id);
         Reply {
             text: reply.text.unwrap_or_default(),
             tool_calls: reply.tool_calls,
@@ -48,6 +54,8 @@ impl Reply {
             attempts: answered.attempts,
             duration: answered.duration,
             time_to_first_chunk: answered.first_chunk,
+            request_id: request_id.and_then(|id| id.to_str().ok().map(str::to_owned)),
+            raw: answered.raw,
         }
     }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::attempt::Start;
 use super::dispatcher::Dispatcher;
 use super::flight::{Flight, Work};
 use super::pack::Filling;
+use super::start::Start;
 use crate::journal::Attempt;
 use crate::limit::{LimitedBy, Need, Refusal};
 use crate::money::Usd;

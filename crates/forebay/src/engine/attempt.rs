@@ -1,7 +1,6 @@
 //! One attempt: one HTTP exchange and its decoding.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,19 +8,10 @@ use futures_util::FutureExt as _;
 use http::HeaderValue;
 use tokio::time::Instant;
 
-use super::flight::Place;
 use crate::endpoint::{Dialect, Endpoint};
 use crate::outcome::{Failure, FailureKind, Outcome, Reply};
 use crate::provider::{self, Delta, Encoded, StreamReader};
-use crate::row::RawAnswer;
 use crate::transport::{self, Call, NoAnswer, Opened, Transport};
-
-/// What an attempt starts with.
-#[derive(Debug)]
-pub(super) struct Start {
-    pub(super) place: Place,
-    pub(super) request: Encoded,
-}
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -42,6 +32,7 @@ pub(super) struct Trace {
     /// From the permit to the first content of a streamed answer.
     pub(super) first_chunk: Option<Duration>,
     /// The status of the answer; `None` when none arrived whole.
+    #[cfg_attr(not(feature = "run"), expect(dead_code, reason = "only rows show it"))]
     pub(super) status: Option<u16>,
     /// The name that the provider gave the exchange.
     pub(super) request_id: Option<HeaderValue>,
@@ -49,56 +40,13 @@ pub(super) struct Trace {
     pub(super) raw: Bytes,
 }
 
-impl Trace {
-    /// The provider's own answer, when one arrived.
-    pub(super) fn raw_answer(&self) -> Option<RawAnswer<'_>> {
-        Some(RawAnswer {
-            body: &self.raw,
-            status: self.status?,
-            request_id: self.request_id.as_ref().and_then(|id| id.to_str().ok()),
-        })
-    }
-}
-
-/// Makes one attempt. Never fails otherwise than in its [`End`].
-pub(super) async fn make(
-    transport: &Transport,
-    endpoint: &Endpoint,
-    call: Result<Arc<Call>, Failure>,
-    start: Start,
-) -> (Place, End) {
-    let place = start.place;
-    let end = match call {
-        Ok(call) => {
-            let to = Way {
-                transport,
-                endpoint,
-                call: &call,
-            };
-            to.attempt(&start.request, &mut |_| {}).await
-        }
-        Err(failure) => End::failed(failure),
-    };
-    (place, end)
-}
-
 impl End {
-    fn failed(failure: Failure) -> End {
+    pub(super) fn failed(failure: Failure) -> End {
         End {
             outcome: Err(failure),
             more: Vec::new(),
             trace: Trace::default(),
             stale: false,
-        }
-    }
-}
-
-impl Trace {
-    /// The same, without the provider's body: it is the answer to many items.
-    pub(super) fn without_raw(&self) -> Trace {
-        Trace {
-            raw: Bytes::new(),
-            ..self.clone()
         }
     }
 }

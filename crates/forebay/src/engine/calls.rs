@@ -1,45 +1,17 @@
-//! What the requests to one path, and those of one dialect, have in common, made once.
+//! What the requests to one path have in common, made once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::HeaderMap;
 
-use crate::endpoint::{Dialect, Endpoint};
+use crate::endpoint::Endpoint;
 use crate::outcome::{Failure, FailureKind};
 use crate::provider;
 use crate::transport::{Call, Transport};
 
 /// Paths that are remembered: a run has one or two, a file of other people's requests some more.
 const MOST: usize = 64;
-
-/// An endpoint as each dialect sees it: a file of other people's requests may hold several.
-#[derive(Debug)]
-pub(super) struct Speakers<'a> {
-    own: &'a Endpoint,
-    others: Vec<Endpoint>,
-}
-
-impl<'a> Speakers<'a> {
-    pub(super) fn of(own: &'a Endpoint) -> Speakers<'a> {
-        let others = Dialect::ALL.iter().map(|dialect| Endpoint {
-            dialect: *dialect,
-            ..own.clone()
-        });
-        Speakers {
-            own,
-            others: others.collect(),
-        }
-    }
-
-    /// The endpoint that a request's answer is read with.
-    pub(super) fn speaking(&self, dialect: Option<Dialect>) -> &Endpoint {
-        let wanted = dialect.filter(|dialect| *dialect != self.own.dialect);
-        wanted
-            .and_then(|wanted| self.others.iter().find(|other| other.dialect == wanted))
-            .unwrap_or(self.own)
-    }
-}
 
 /// The calls of an endpoint by path.
 #[derive(Debug)]

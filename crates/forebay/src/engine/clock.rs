@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::HEARTBEAT;
+use super::driver::HEARTBEAT;
 
 /// A longer time between two looks is no busy turn: the engine looks once a heartbeat at least.
 const ASLEEP: Duration = Duration::from_secs(2);

@@ -6,13 +6,14 @@ use std::collections::HashMap;
 use std::task::Context;
 use std::time::Duration;
 
-use super::attempt::{End, Start, Trace};
+use super::attempt::{End, Trace};
 use super::control::Command;
 use super::drain::Drain;
 use super::feed::{Chunk, Prepared};
 use super::flight::{Flight, Flights, Place, Work};
 use super::output::Output;
 use super::pack::{self, Filling};
+use super::start::Start;
 use super::stats::{Snapshot, Stats};
 use crate::config::EngineSettings;
 use crate::endpoint::Endpoint;

@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::HeaderValue;
 use tokio::sync::{Mutex as Turnstile, Notify};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
@@ -47,6 +49,10 @@ pub(crate) struct Answered {
     pub(crate) duration: Duration,
     /// From its start to the first content of a streamed answer.
     pub(crate) first_chunk: Option<Duration>,
+    /// The name that the provider gave the exchange.
+    pub(crate) request_id: Option<HeaderValue>,
+    /// The provider's own body.
+    pub(crate) raw: Bytes,
 }
 
 /// What a call asks for.
@@ -243,6 +249,8 @@ impl Lane {
             attempts,
             duration: trace.duration.unwrap_or_default(),
             first_chunk: trace.first_chunk,
+            request_id: trace.request_id,
+            raw: trace.raw,
         }
     }
 

@@ -1,7 +1,8 @@
 //! The engine: the only place where policy meets the wire.
 //!
-//! Owns the loop that takes items from a feed, admits attempts, settles them, and records
-//! rows. Never prints, and never reads a file of input itself.
+//! Owns the two drivers: the loop that takes items from a feed, admits attempts, settles them, and
+//! records rows; and the lane, which makes one call in its caller's own task. Never prints, and
+//! never reads a file of input itself.
 //!
 //! ```text
 //!  feed ─► dispatcher ─► queue ─► limiter.admit ─► journal: sent ─► flush ─► attempt
@@ -9,218 +10,52 @@
 //!              ├── retry: back to the queue, holding no permit ◄────────────────┤
 //!              └── outcome ─► journal: done ─► flush ─► sink, event ◄───────────┘
 //! ```
-//! One task drives everything; each of its turns handles whatever is ready, then writes the
+//! One task drives a run; each of its turns handles whatever is ready, then writes the
 //! journal once, then starts attempts. So what is not yet recorded is never more than what may
 //! be in flight, and there is no lock per row.
 
+#[cfg(feature = "run")]
 mod admission;
 mod attempt;
 mod calls;
+#[cfg(feature = "run")]
 mod clock;
+#[cfg(feature = "run")]
 mod control;
+#[cfg(feature = "run")]
 mod dispatcher;
+#[cfg(feature = "run")]
 mod drain;
+#[cfg(feature = "run")]
+mod driver;
+#[cfg(feature = "run")]
 mod feed;
+#[cfg(feature = "run")]
 mod flight;
 mod lane;
 mod models;
+#[cfg(feature = "run")]
 mod output;
+#[cfg(feature = "run")]
 mod pack;
+#[cfg(feature = "run")]
 mod record;
+#[cfg(feature = "run")]
+mod speakers;
+#[cfg(feature = "run")]
+mod start;
+#[cfg(feature = "run")]
 mod stats;
+#[cfg(feature = "run")]
 mod verdict;
 
-use std::future::{Future as _, poll_fn};
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
-
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
-use tokio::time::{Instant, Sleep};
-
+#[cfg(feature = "run")]
 pub use control::{Command, Control, ControlReceiver, control};
+#[cfg(feature = "run")]
+pub use driver::{Run, run};
+#[cfg(feature = "run")]
 pub use feed::{Chunk, Feed, Prepared, feed_in_thread, prepare};
 pub(crate) use lane::{Answered, Asked, Lane, Told};
 pub use models::models;
+#[cfg(feature = "run")]
 pub use stats::{Snapshot, Stats};
-
-use crate::config::EngineSettings;
-use crate::endpoint::Endpoint;
-use crate::error::Error;
-use crate::event::{Event, Summary};
-use crate::journal::Journal;
-use crate::price::ModelInfo;
-use crate::sink::Sink;
-use crate::transport::Transport;
-use calls::{Calls, Speakers};
-use clock::Clock;
-use dispatcher::Dispatcher;
-use output::Output;
-
-/// The most ends handled in one turn, so that a turn stays short.
-const ENDS_PER_TURN: usize = 256;
-/// The most chunks of input taken in one turn, so that a long stretch of kept rows does not hold
-/// up answers and orders.
-const CHUNKS_PER_TURN: usize = 4;
-/// How often a run looks at deadlines of its own when nothing else happens.
-const HEARTBEAT: Duration = Duration::from_secs(1);
-
-/// Everything that one run of the engine works with.
-pub struct Run<'a> {
-    /// Where requests go.
-    pub endpoint: &'a Endpoint,
-    /// The connections to it.
-    pub transport: &'a Transport,
-    /// Limits, deadlines and the like.
-    pub settings: &'a EngineSettings,
-    /// Price and size of the model, when they are known.
-    pub model: Option<&'a ModelInfo>,
-    /// Where items come from.
-    pub feed: Feed,
-    /// What was sent and what came back.
-    pub journal: &'a mut Journal,
-    /// Where rows go as they finish.
-    pub sink: &'a mut dyn Sink,
-    /// Who is told.
-    pub observer: &'a mut (dyn FnMut(&Event<'_>) + Send),
-    /// Who may interrupt.
-    pub control: ControlReceiver,
-    /// Numbers that others may read at any time.
-    pub stats: &'a Stats,
-}
-
-impl std::fmt::Debug for Run<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Run")
-            .field("endpoint", &self.endpoint.name)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Sends every item of the feed and records one row for each.
-///
-/// Returns when each item has its row, or when the run had to stop; nothing that was finished
-/// is lost either way.
-///
-/// # Errors
-/// When the endpoint cannot be asked at all; nothing was sent then.
-///
-/// # Cancel safety
-/// Dropping the future abandons attempts in flight. What was recorded stays recorded, and the
-/// next session reports the abandoned ones as possibly billed.
-pub async fn run(run: Run<'_>) -> Result<Summary, Error> {
-    // The loop yields whenever nothing is ready; counting each socket's readiness against the
-    // task's budget would only wake it again and again when many are in flight.
-    tokio::task::coop::unconstrained(drive(run)).await
-}
-
-async fn drive(run: Run<'_>) -> Result<Summary, Error> {
-    let mut clock = Clock::start();
-    let Run {
-        endpoint,
-        transport,
-        settings,
-        model,
-        mut feed,
-        journal,
-        sink,
-        observer,
-        mut control,
-        stats,
-    } = run;
-    let mut calls = Calls::new(endpoint);
-    let speakers = Speakers::of(endpoint);
-    let output = Output::new(journal, sink);
-    let mut dispatcher = Dispatcher::new((endpoint, settings), model, output, observer, stats);
-    let mut attempts = FuturesUnordered::new();
-    let mut timer = Timer::new(&clock);
-    let mut ends = Vec::new();
-    let mut swept_at = Duration::ZERO;
-    let most_ends = pack::ends_per_turn(ENDS_PER_TURN, settings.embed.as_ref());
-    loop {
-        let now = clock.now();
-        dispatcher.output.journal.stamp();
-        dispatcher.admit(now);
-        if dispatcher.turn_ended(now).await {
-            for start in dispatcher.take_starts() {
-                let call = calls.of(transport, &start.request.path);
-                let endpoint = speakers.speaking(start.request.dialect);
-                attempts.push(attempt::make(transport, endpoint, call, start));
-            }
-        }
-        if dispatcher.is_over() {
-            break;
-        }
-        timer.set(clock.instant(dispatcher.next_wake(now).min(now + HEARTBEAT)));
-        poll_fn(|cx| {
-            // Before the attempts look at their deadlines.
-            if let Some(slept) = clock.look() {
-                transport.slept(slept);
-            }
-            let mut ready = timer.poll(cx);
-            ready |= dispatcher.poll_output(cx);
-            while let Poll::Ready(Some(command)) = control.poll(cx) {
-                dispatcher.on_command(clock.now(), command);
-                ready = true;
-            }
-            let mut chunks = 0;
-            while chunks < CHUNKS_PER_TURN
-                && dispatcher.wants_input()
-                && let Poll::Ready(chunk) = feed.poll(cx)
-            {
-                dispatcher.on_input(chunk);
-                chunks += 1;
-                ready = true;
-            }
-            while ends.len() < most_ends
-                && let Poll::Ready(Some(end)) = attempts.poll_next_unpin(cx)
-            {
-                ends.push(end);
-                ready = true;
-            }
-            if ready {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
-        })
-        .await;
-        let now = clock.now();
-        if now >= swept_at + HEARTBEAT {
-            swept_at = now;
-            transport.sweep();
-        }
-        // What has arrived is kept, even when the rest is given up in this very turn.
-        for (place, end) in ends.drain(..) {
-            dispatcher.on_end(now, place, end);
-        }
-        if dispatcher.gives_up_in_flight(now) {
-            attempts = FuturesUnordered::new();
-        }
-    }
-    Ok(dispatcher.close(clock.now()).await)
-}
-
-/// One timer for the whole run, moved as needed.
-struct Timer {
-    sleep: Pin<Box<Sleep>>,
-}
-
-impl Timer {
-    fn new(clock: &Clock) -> Timer {
-        Timer {
-            sleep: Box::pin(tokio::time::sleep_until(clock.instant(Duration::ZERO))),
-        }
-    }
-
-    fn set(&mut self, at: Instant) {
-        if self.sleep.deadline() != at {
-            self.sleep.as_mut().reset(at);
-        }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> bool {
-        self.sleep.as_mut().poll(cx).is_ready()
-    }
-}

@@ -207,3 +207,23 @@ fn every_module_says_what_it_is() {
         }
     }
 }
+
+/// The front page says how many crates the smallest build takes.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_smallest_build_is_as_small_as_it_says() {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let tree = std::process::Command::new(cargo)
+        .current_dir(root())
+        .args(["tree", "--offline", "--locked", "-p", "forebay"])
+        .args(["--no-default-features", "-e", "normal", "--prefix", "none"])
+        .output()
+        .unwrap();
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    let names = tree.lines().filter_map(|line| line.split(' ').next());
+    let crates: std::collections::BTreeSet<&str> = names.filter(|name| !name.is_empty()).collect();
+    let others = crates.len() - 1;
+    let page = fs::read_to_string(root().join("crates/forebay/src/lib.rs")).unwrap();
+    let said = format!("{others} other crates");
+    assert!(page.contains(&said), "the page does not say: {said}");
+}
