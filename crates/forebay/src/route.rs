@@ -1,7 +1,7 @@
 //! From a model's name to the endpoint that serves it.
 //!
 //! Owns what a name means. Never looks at keys, files or the network: the user's own names are
-//! an argument, and the providers are those of the [`catalogue`](crate::catalogue).
+//! an argument, and the providers are those of the [`catalogue`].
 
 use crate::catalogue::{self, Provider};
 use crate::endpoint::Dialect;
