@@ -1,3 +1,5 @@
+//! Files of other tools, as they are written.
+
 use super::*;
 
 const OK: &str = r#"{"output":"hi","error":null,"model":"m","http_status":200,"request_id":"req_7","raw":{"id":"x", "n":1.0}}"#;
