@@ -107,9 +107,11 @@ fn the_formats_that_a_hint_names_are_taken() {
         .split([',', ' ', '\n'])
         .filter(|word| !matches!(*word, "" | "or"))
     {
+        // Lines of text are lines of everything but Parquet, which is taken and then looked into.
+        let code = if name == "parquet" { 3 } else { 0 };
         folder
             .forebay(&[&run[..], &["--format", name]].concat())
-            .ends(0);
+            .ends(code);
     }
 }
 
