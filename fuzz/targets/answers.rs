@@ -214,6 +214,7 @@ fn check_row(outcome: &Outcome, body: &[u8]) {
             duration: Some(Duration::from_millis(1)),
             first_chunk: None,
             attempts: 1,
+            recalled: false,
             raw: raw.map(|body| RawAnswer {
                 body,
                 status: 200,

@@ -118,6 +118,7 @@ fn check_row(item: &Item) {
         duration: None,
         first_chunk: None,
         attempts: 0,
+        recalled: false,
         raw: None,
     }
     .write(&mut row);

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use forebay::answers::Answers;
 use forebay::config::{Limits, Packing};
-use forebay::engine::prepare;
+use forebay::engine::{prepare, recall};
 use forebay::error::Error;
 use forebay::message::{AnswerSchema, SchemaMode};
 use forebay::money::Usd;
@@ -26,6 +27,8 @@ struct Totals {
     items: u64,
     invalid: u64,
     examples: Vec<String>,
+    /// Items that would be answered from the cache.
+    recalled: u64,
     input_tokens: f64,
     /// The most output tokens, when every request says so by itself.
     most: Option<u64>,
@@ -35,7 +38,7 @@ struct Totals {
 ///
 /// # Errors
 /// When the input cannot be read.
-pub(crate) fn dry_run(plan: &Plan) -> Result<Exit, Error> {
+pub(crate) fn dry_run(plan: &Plan, answers: Option<&dyn Answers>) -> Result<Exit, Error> {
     let mut totals = Totals {
         most: Some(0),
         ..Totals::default()
@@ -43,6 +46,10 @@ pub(crate) fn dry_run(plan: &Plan) -> Result<Exit, Error> {
     for item in Source::open(plan.input.clone(), plan.prompting.clone())? {
         let prepared = prepare(plan.endpoint(), item?);
         totals.items += 1;
+        if answers.is_some_and(|answers| recall(plan.endpoint(), &prepared, answers).is_some()) {
+            totals.recalled += 1;
+            continue;
+        }
         totals.input_tokens += prepared.guess;
         match prepared.request {
             Ok(request) => {
@@ -62,7 +69,7 @@ pub(crate) fn dry_run(plan: &Plan) -> Result<Exit, Error> {
 
 fn describe(plan: &Plan, totals: &Totals) -> String {
     let mut text = String::new();
-    let usable = totals.items - totals.invalid;
+    let usable = totals.items - totals.invalid - totals.recalled;
     let mut line = |name: &str, value: String| {
         let _ = writeln!(text, "{name:<15}{value}");
     };
@@ -72,6 +79,9 @@ fn describe(plan: &Plan, totals: &Totals) -> String {
         for example in &totals.examples {
             line("", example.clone());
         }
+    }
+    if totals.recalled > 0 {
+        line("from the cache", units::count(totals.recalled));
     }
     if let Some(schema) = &plan.prompting.parameters.schema {
         line("schema", told(schema));

@@ -6,6 +6,11 @@ pub(crate) const FOREBAY_CONFIG: &str = "FOREBAY_CONFIG";
 /// A file of further certificate authorities, as OpenSSL and Python read it.
 pub(crate) const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
 
+/// The folder for caches of all programs.
+pub(crate) const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
+/// The user's own folder, below which the cache is when that is not set.
+pub(crate) const HOME: &str = "HOME";
+
 /// The value of a variable; an empty one counts as not set.
 pub(crate) fn read(name: &str) -> Option<String> {
     std::env::var(name)
@@ -23,7 +28,7 @@ mod tests {
 
     /// All of them.
     fn all() -> BTreeSet<&'static str> {
-        let mut all = BTreeSet::from([FOREBAY_CONFIG, SSL_CERT_FILE]);
+        let mut all = BTreeSet::from([FOREBAY_CONFIG, SSL_CERT_FILE, XDG_CACHE_HOME, HOME]);
         for provider in &PROVIDERS {
             all.extend(provider.key_variables.iter().map(|v| v.name));
             all.extend(provider.url_variable.iter().map(|v| v.name));

@@ -2,6 +2,7 @@
 
 mod args;
 mod ask;
+mod cache;
 mod check;
 mod config_file;
 mod dry_run;
@@ -30,7 +31,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use forebay::error::{Error, ErrorKind};
 
-use args::{Cli, Command, PricesArgs, SimCommand};
+use args::{CacheCommand, Cli, Command, PricesArgs, SimCommand};
 use config_file::ConfigFile;
 use exit_code::Exit;
 
@@ -47,6 +48,10 @@ fn main() -> ExitCode {
         Command::Status(args) => status::status(&args.file, args.json).map(print),
         Command::Providers(args) => providers::providers(args).map(print),
         Command::Models(args) => models::models(args),
+        Command::Cache(args) => match &args.command {
+            CacheCommand::Stats(args) => cache::stats(args).map(print),
+            CacheCommand::Clear(args) => cache::clear(args).map(print),
+        },
         Command::Prices(args) => prices(args).map(print),
         Command::Sim(args) => match &args.command {
             Some(SimCommand::Check(args)) => check::run(args).map(|(exit, text)| {

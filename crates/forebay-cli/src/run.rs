@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use forebay::answers::Answers;
 use forebay::engine::{self, Command, Control, Stats};
 use forebay::error::Error;
 use forebay::event::{Event, StopReason, Summary};
@@ -25,7 +26,7 @@ use crate::report::progress::{Earlier, Progress, ProgressMode};
 use crate::report::summary::{self, Closing};
 use crate::report::tally::Tally;
 use crate::report::units;
-use crate::{dry_run, machine, models, network};
+use crate::{cache, dry_run, machine, models, network};
 pub(crate) use signals::end_process_on_signals;
 use stage::{Ending, Opened, Stage};
 
@@ -36,7 +37,10 @@ use stage::{Ending, Opened, Stage};
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, Error> {
     let plan = Plan::resolve(args)?;
     if args.dry_run {
-        return dry_run::dry_run(&plan);
+        let warn = |line: &str| Notes { quiet: args.quiet }.line(line);
+        let cache = cache::look(&args.cache, &plan, warn)?;
+        let answers = cache.as_ref().map(|cache| cache as &dyn Answers);
+        return dry_run::dry_run(&plan, answers);
     }
     let connector = network::connector()?;
     let mut source = Source::open(plan.input.clone(), plan.prompting.clone())?;
@@ -84,6 +88,8 @@ fn perform(
     {
         say.line(&warning);
     }
+    let cache = cache::open(&args.cache, &plan, |line| say.line(line))?;
+    plan.settings.answers = cache.clone().map(|cache| cache as Arc<dyn Answers>);
     let earlier = stage.journal.history().total();
     announce_resume(&stage, &earlier, say);
     let fingerprint = finished::fingerprint(&plan.input);
@@ -95,6 +101,7 @@ fn perform(
     let reporting = (&stats, &progress, &mut tally);
     let driven = drive(&plan, (source, connector), &mut stage, reporting);
     progress.finish();
+    cache::close(cache.as_ref(), |line| say.line(line));
     let (summary, signal) = driven?;
     let n = kept_messages.load(Ordering::Relaxed);
     if n > 0 && plan.prompting.prompt.is_some() {
@@ -194,7 +201,8 @@ fn drive(
     if let Some(counter) = source.counter() {
         count_in_thread(counter, control.clone(), Arc::clone(&stop_counting));
     }
-    let feed = engine::feed_in_thread(ids::unique(source), endpoint.clone())?;
+    let answers = plan.settings.answers.clone();
+    let feed = engine::feed_with_answers(ids::unique(source), endpoint.clone(), answers)?;
     let mut observer = |event: &Event<'_>| {
         for line in tally.note(event) {
             progress.note(&line);

@@ -374,6 +374,7 @@ mod tests {
             },
             asked: None,
             was: None,
+            recalled: false,
             body: b"{}",
         }
     }

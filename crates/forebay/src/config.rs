@@ -1,8 +1,10 @@
 //! Numbers that a run is started with.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::answers::Answers;
 use crate::money::Usd;
 use crate::schema::SchemaCheck;
 
@@ -163,6 +165,8 @@ pub struct EngineSettings {
     /// How items travel together, when the requests ask for embeddings; `None` sends each item's
     /// request by itself.
     pub embed: Option<Packing>,
+    /// Where good answers are kept for the next time the same is asked. Default: nowhere.
+    pub answers: Option<Arc<dyn Answers>>,
 }
 
 impl Default for EngineSettings {
@@ -181,6 +185,7 @@ impl Default for EngineSettings {
             on_length: OnLength::default(),
             schema: None,
             embed: None,
+            answers: None,
         }
     }
 }

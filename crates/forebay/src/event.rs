@@ -147,6 +147,10 @@ pub struct Summary {
     pub cost: Usd,
     /// Answers whose cost is not known.
     pub cost_unknown: u64,
+    /// Items that were answered by answers from earlier.
+    pub recalled: u64,
+    /// What those answers had cost, as far as it is known.
+    pub saved: Usd,
     /// HTTP exchanges made.
     pub attempts: u64,
     /// Failed attempts by kind, those that were retried and those that were not.

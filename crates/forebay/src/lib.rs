@@ -73,7 +73,7 @@
 //! ```text
 //! client       calls, batches, streams
 //! engine       run: dispatcher drain  |  lane: one call in its caller's task  |  attempt
-//! policy       limit retry queue route price  |  wire  provider transport  |  edges  source sink table journal disk
+//! policy       limit retry queue route price  |  wire  provider transport  |  edges  source sink table journal disk cache
 //! vocabulary   item message schema outcome row event config error endpoint catalogue money fields
 //! ```
 //! Imports point down only, and the three in the middle never import each other. Policy reads no
@@ -85,6 +85,9 @@
 //! What goes wrong with one call or item is an [`outcome::Failure`], which is data; what is wrong
 //! with a client's settings or a run as a whole is an [`error::Error`].
 
+pub mod answers;
+#[cfg(feature = "cache")]
+pub mod cache;
 pub mod catalogue;
 pub mod client;
 pub mod config;
@@ -114,6 +117,7 @@ pub mod schema;
 pub mod sink;
 #[cfg(feature = "run")]
 pub mod source;
+#[cfg(feature = "run")]
 pub mod table;
 pub mod transport;
 

@@ -13,7 +13,7 @@ use crate::money::Usd;
 use crate::outcome::{Failure, Outcome, Reply, Usage};
 
 /// The names that a row gives its own members, in their order.
-pub const ROW_MEMBERS: [&str; 17] = [
+pub const ROW_MEMBERS: [&str; 18] = [
     "custom_id",
     "index",
     "output",
@@ -28,6 +28,7 @@ pub const ROW_MEMBERS: [&str; 17] = [
     "duration_s",
     "time_to_first_chunk_s",
     "attempts",
+    "cached",
     "http_status",
     "request_id",
     "raw",
@@ -74,6 +75,8 @@ pub struct RowBody<'a> {
     pub first_chunk: Option<Duration>,
     /// Attempts made.
     pub attempts: u32,
+    /// Whether the answer is one from earlier, for which nothing was sent.
+    pub recalled: bool,
     /// The provider's own answer, when it is to be kept.
     pub raw: Option<RawAnswer<'a>>,
 }
@@ -113,6 +116,9 @@ impl RowBody<'_> {
             write_seconds(out, first_chunk);
         }
         push(out, format_args!(",\"attempts\":{}", self.attempts));
+        if self.recalled {
+            out.extend_from_slice(b",\"cached\":true");
+        }
         if let Some(raw) = self.raw {
             push(out, format_args!(",\"http_status\":{}", raw.status));
             if let Some(id) = raw.request_id {
@@ -258,6 +264,7 @@ mod tests {
             duration: Some(Duration::from_millis(1_234)),
             first_chunk: None,
             attempts: 2,
+            recalled: false,
             raw,
         }
         .write(&mut body);

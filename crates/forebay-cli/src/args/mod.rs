@@ -1,6 +1,7 @@
 //! The command line as typed; nothing is looked up or resolved here.
 
 mod ask;
+mod cache;
 mod check;
 mod cookbook;
 mod endpoint;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use ask::AskArgs;
+pub(crate) use cache::{CacheArgs, CacheClearArgs, CacheCommand, CacheCommandArgs, CacheStatsArgs};
 pub(crate) use check::CheckArgs;
 pub(crate) use cookbook::{CookbookArgs, Secret};
 pub(crate) use endpoint::{DialectArg, EndpointArgs};
@@ -53,6 +55,8 @@ pub(crate) enum Command {
     Models(Box<ModelsArgs>),
     /// Show what models cost
     Prices(PricesArgs),
+    /// Look at the answers that `run --cache` keeps, or remove them
+    Cache(CacheCommandArgs),
     /// Serve a simulated provider on a loopback port
     Sim(Box<SimArgs>),
 }

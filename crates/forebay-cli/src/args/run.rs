@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use forebay::money::Usd;
 
+use super::cache::CacheArgs;
 use super::{CookbookArgs, EndpointArgs, ShapeArgs, values};
 
 /// Attempts per item that may be asked for: more are no patience but a hammer.
@@ -172,6 +173,9 @@ pub(crate) struct RunArgs {
     /// Send identical requests that are in flight together only once
     #[arg(long, help_heading = PACE)]
     pub(crate) dedup: bool,
+
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
 
     /// Attempts per item; refusals for rate do not count [default: 5]
     #[arg(long, alias = "max_attempts", value_name = "N", help_heading = RETRY, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_ATTEMPTS)))]

@@ -114,6 +114,38 @@ pub(crate) fn duration_or_zero(text: &str) -> Result<Duration, String> {
     duration(text)
 }
 
+/// A duration, or a number of days with `d`.
+pub(crate) fn age(text: &str) -> Result<Duration, String> {
+    /// The longest age: a hundred years.
+    const MAX_DAYS: f64 = 36_500.0;
+    let Some(days) = text.strip_suffix('d') else {
+        return duration(text).map_err(|_| "give an age such as 7d, 12h or 30m".into());
+    };
+    match days.parse::<f64>() {
+        Ok(n) if n > 0.0 && n <= MAX_DAYS => Ok(Duration::from_secs_f64(n * 86_400.0)),
+        _ => Err("give an age such as 7d, 12h or 30m".into()),
+    }
+}
+
+/// A number of bytes, or of kB, MB, GB or TB.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    /// The largest size: a petabyte.
+    const MAX: f64 = 1e15;
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "kb" | "k" => 1e3,
+        "mb" | "m" => 1e6,
+        "gb" | "g" => 1e9,
+        "tb" | "t" => 1e12,
+        _ => return Err("give a size such as 500MB or 2GB".into()),
+    };
+    match digits.trim().parse::<f64>() {
+        Ok(n) if n > 0.0 && n * factor >= 1.0 && n * factor <= MAX => Ok((n * factor) as u64),
+        _ => Err("give a size such as 500MB or 2GB".into()),
+    }
+}
+
 pub(crate) fn dollars(text: &str) -> Result<Usd, String> {
     let number = text.trim_start_matches('$').parse::<f64>();
     match number.ok().filter(|n| *n > 0.0).and_then(Usd::from_dollars) {

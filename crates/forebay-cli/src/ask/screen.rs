@@ -79,6 +79,7 @@ impl Screen {
             duration: Some(answer.took),
             first_chunk: answer.first_chunk,
             attempts: answer.attempts,
+            recalled: false,
             raw: None,
         }
         .write(&mut line);

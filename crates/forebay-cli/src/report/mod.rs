@@ -247,6 +247,10 @@ struct SessionJson {
     maybe_billed: u64,
     /// Items answered by another's identical request.
     shared: u64,
+    /// Items answered from the cache.
+    cached: u64,
+    /// What those answers had cost.
+    saved_usd: Option<f64>,
     /// Answers that the token limit cut.
     cut: u64,
     input_tokens: u64,
@@ -340,6 +344,8 @@ impl SessionJson {
             retries: tally.retries().clone(),
             maybe_billed: s.maybe_billed,
             shared: s.shared,
+            cached: s.recalled,
+            saved_usd: closing.price_known.then(|| s.saved.dollars()),
             cut: tally.cut(),
             input_tokens: s.usage.input_tokens,
             cached_input_tokens: s.usage.cached_input_tokens,

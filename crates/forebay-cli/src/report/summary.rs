@@ -335,6 +335,14 @@ fn add_attempts(closing: &Closing<'_>, block: &mut Block) {
         let n = units::counted(s.shared, "item");
         parts.push(format!("{n} answered by another's identical request"));
     }
+    if s.recalled > 0 {
+        let n = units::count(s.recalled);
+        let saved = match closing.price_known {
+            true => format!(", saved about {}", units::dollars(s.saved)),
+            false => String::new(),
+        };
+        block.line("cache", &format!("{n} from the cache{saved}"));
+    }
     if !parts.is_empty() {
         let all = units::count(s.attempts);
         block.line("attempts", &format!("{all}: {}", parts.join(", ")));

@@ -39,6 +39,9 @@ mod outputs;
 /// What a request is made of: templates, parameters, headers, keys, and where each comes from.
 mod requests;
 
+/// `run --cache` and `forebay cache`: what was asked before is not asked again.
+mod cache;
+
 /// Parquet in and out: typed columns that survive the way through a run.
 mod tables;
 

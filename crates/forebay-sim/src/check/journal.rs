@@ -31,6 +31,8 @@ pub(super) struct Record<'a> {
     #[serde(default)]
     pub(super) copy: bool,
     #[serde(default)]
+    pub(super) cached: bool,
+    #[serde(default)]
     pub(super) along: bool,
     #[serde(default)]
     pub(super) split: bool,

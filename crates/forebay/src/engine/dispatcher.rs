@@ -134,7 +134,7 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    fn accept(&mut self, item: Prepared) {
+    fn accept(&mut self, mut item: Prepared) {
         self.summary.items += 1;
         if let Some(message) = self.find_past(&item) {
             if let Err(message) = message {
@@ -143,6 +143,7 @@ impl<'a> Dispatcher<'a> {
             }
             return;
         }
+        let recalled = item.recalled.take();
         match Work::new(item) {
             Err((work, failure)) => self.finish(work, Err(failure), Trace::default()),
             Ok(mut work) => {
@@ -154,6 +155,12 @@ impl<'a> Dispatcher<'a> {
                         return self.stop(StopReason::Io { message }, None);
                     }
                 };
+                if let Some(recalled) = recalled {
+                    work = match self.finish_recalled(work, *recalled) {
+                        Ok(()) => return,
+                        Err(work) => work,
+                    };
+                }
                 work.worst_cost = self.worst_cost(&work);
                 if self.settings.dedup {
                     if let Some(others) = self.shared.get_mut(&work.key) {

@@ -2,10 +2,13 @@
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
 
+use super::recall::{Recalled, recall};
+use crate::answers::Answers;
 use crate::endpoint::{Dialect, Endpoint};
 use crate::error::Error;
 use crate::item::Item;
@@ -38,6 +41,8 @@ pub struct Prepared {
     pub request: Result<Encoded, Failure>,
     /// Input tokens by rule of thumb.
     pub guess: f64,
+    /// The answer from earlier, when the same was asked before and answers are kept.
+    pub recalled: Option<Box<Recalled>>,
 }
 
 /// Encodes an item's request for an endpoint.
@@ -66,6 +71,7 @@ pub fn prepare(endpoint: &Endpoint, item: Item) -> Prepared {
             .as_ref()
             .map_or(0.0, |request| guess(endpoint, &request.body)),
         request,
+        recalled: None,
     }
 }
 
@@ -126,12 +132,27 @@ pub fn feed_in_thread<I>(items: I, endpoint: Endpoint) -> Result<Feed, Error>
 where
     I: Iterator<Item = Result<Item, Error>> + Send + 'static,
 {
+    feed_with_answers(items, endpoint, None)
+}
+
+/// As [`feed_in_thread`]; each item is first looked up among the answers from earlier.
+///
+/// # Errors
+/// When no thread can be started.
+pub fn feed_with_answers<I>(
+    items: I,
+    endpoint: Endpoint,
+    answers: Option<Arc<dyn Answers>>,
+) -> Result<Feed, Error>
+where
+    I: Iterator<Item = Result<Item, Error>> + Send + 'static,
+{
     let (sender, receiver) = mpsc::channel(CHUNKS);
     std::thread::Builder::new()
         .name("input".into())
         .spawn(move || {
             let failed = sender.clone();
-            let read = || hand_over(items, &endpoint, &sender);
+            let read = || hand_over(items, (&endpoint, answers.as_deref()), &sender);
             // A panic must not look like the end of the input.
             if std::panic::catch_unwind(AssertUnwindSafe(read)).is_err() {
                 let error = Error::io("reading the input made forebay panic");
@@ -147,8 +168,11 @@ fn size_of(prepared: &Prepared) -> usize {
     request.map_or(0, |request| request.body.len())
 }
 
-fn hand_over<I>(items: I, endpoint: &Endpoint, sender: &mpsc::Sender<Chunk>)
-where
+fn hand_over<I>(
+    items: I,
+    (endpoint, answers): (&Endpoint, Option<&dyn Answers>),
+    sender: &mpsc::Sender<Chunk>,
+) where
     I: Iterator<Item = Result<Item, Error>>,
 {
     let mut chunk = Vec::new();
@@ -156,7 +180,10 @@ where
     for item in items {
         match item {
             Ok(item) => {
-                let prepared = prepare(endpoint, item);
+                let mut prepared = prepare(endpoint, item);
+                if let Some(answers) = answers {
+                    prepared.recalled = recall(endpoint, &prepared, answers).map(Box::new);
+                }
                 bytes += prepared.fields.len() + size_of(&prepared);
                 chunk.push(prepared);
             }

@@ -39,6 +39,8 @@ pub(super) struct Work {
     pub(super) was: Option<String>,
     /// Whether the next attempt spends from the retry budget.
     pub(super) spends: bool,
+    /// Whether its answer is one from earlier.
+    pub(super) is_recalled: bool,
     /// Items of an embeddings run that travel in the same request.
     pub(super) pack: Vec<Work>,
 }
@@ -67,6 +69,7 @@ impl Work {
             first_attempt: None,
             was: None,
             spends: false,
+            is_recalled: false,
             pack: Vec::new(),
         });
         match failure {

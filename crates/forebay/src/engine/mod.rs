@@ -39,6 +39,8 @@ mod output;
 #[cfg(feature = "run")]
 mod pack;
 #[cfg(feature = "run")]
+mod recall;
+#[cfg(feature = "run")]
 mod record;
 #[cfg(feature = "run")]
 mod speakers;
@@ -54,8 +56,10 @@ pub use control::{Command, Control, ControlReceiver, control};
 #[cfg(feature = "run")]
 pub use driver::{Run, run};
 #[cfg(feature = "run")]
-pub use feed::{Chunk, Feed, Prepared, feed_in_thread, prepare};
+pub use feed::{Chunk, Feed, Prepared, feed_in_thread, feed_with_answers, prepare};
 pub(crate) use lane::{Answered, Asked, Lane, Told};
 pub use models::models;
+#[cfg(feature = "run")]
+pub use recall::{Recalled, recall};
 #[cfg(feature = "run")]
 pub use stats::{Snapshot, Stats};

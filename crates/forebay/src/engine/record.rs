@@ -70,6 +70,9 @@ impl Dispatcher<'_> {
         } else {
             self.cost_of(last.as_ref())
         };
+        if let Ok(reply) = &outcome {
+            self.keep_answer(&work, (reply, &trace), last_cost);
+        }
         let usage = work.spent.usage_with(last);
         let cost = work.spent.cost_with(last_cost);
         match &mut outcome {
@@ -88,6 +91,7 @@ impl Dispatcher<'_> {
             duration,
             first_chunk: trace.first_chunk,
             attempts,
+            recalled: work.is_recalled,
             raw,
         }
         .write(&mut self.body);
@@ -105,6 +109,7 @@ impl Dispatcher<'_> {
                 worst: work.worst_cost,
             },
             was: work.was.as_deref(),
+            recalled: work.is_recalled,
             body: &self.body,
         });
         self.output.row(&work, outcome.is_ok(), &self.body);

@@ -76,6 +76,14 @@ impl Dispatcher<'_> {
         }
     }
 
+    /// An answer from earlier as this item would have it; `None` when it will not do.
+    pub(super) fn accepts(&self, work: &Work, reply: Reply) -> Option<Reply> {
+        match judge(self, work, reply) {
+            Verdict::Good(reply) => Some(reply),
+            Verdict::Failed(_) | Verdict::Again(..) => None,
+        }
+    }
+
     fn note_wanting(&mut self, failure: &mut Failure, work: &Work) {
         failure.attempts = work.tries.attempts;
         *self.failed_attempts.entry(failure.kind).or_default() += 1;

@@ -57,6 +57,8 @@ pub struct Done<'a> {
     pub bill: Bill,
     /// The kind of the failure that this row replaces.
     pub was: Option<&'a str>,
+    /// Whether the answer is one from earlier, for which nothing was sent.
+    pub recalled: bool,
     /// The row's body.
     pub body: &'a [u8],
 }

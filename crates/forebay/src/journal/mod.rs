@@ -245,6 +245,9 @@ impl Journal {
         if let Some(was) = done.was {
             line = line.text("was", was);
         }
+        if done.recalled {
+            line = line.plain("cached", true);
+        }
         line = done.bill.write(line);
         line.json("row", done.body).end();
         self.offsets.set(done.index, offset)

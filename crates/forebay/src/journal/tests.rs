@@ -45,6 +45,7 @@ fn done(journal: &mut Journal, n: u64, failure: Option<FailureKind>) {
             },
             asked: None,
             was: None,
+            recalled: false,
             body: format!(r#"{{"text":"t{n}","output":"o{n}"}}"#).as_bytes(),
         })
         .unwrap();
@@ -160,6 +161,7 @@ fn retried_failures_replace_each_other_in_the_totals() {
             bill: Bill::default(),
             asked: None,
             was: was.as_deref(),
+            recalled: false,
             body: b"{}",
         })
         .unwrap();
@@ -187,6 +189,7 @@ fn a_growing_output_is_rebuilt_without_the_row_that_was_repeated() {
             bill: Bill::default(),
             asked: None,
             was: None,
+            recalled: false,
             body: body.as_bytes(),
         };
         journal.done(&row).unwrap();

@@ -332,6 +332,7 @@ fn is_usual(member: &str) -> bool {
             | "embedding"
             | "tool_calls"
             | "time_to_first_chunk_s"
+            | "cached"
             | "http_status"
             | "request_id"
             | "raw"
@@ -361,6 +362,7 @@ fn spread(member: &'static str) -> Vec<(String, At, Option<DataType>)> {
         "output" | "model" | "finish_reason" => one(Some(DataType::Utf8)),
         "cost_usd" | "duration_s" | "time_to_first_chunk_s" => one(Some(DataType::Float64)),
         "attempts" | "http_status" => one(Some(DataType::Int64)),
+        "cached" => one(Some(DataType::Boolean)),
         "embedding" => one(Some(DataType::new_list(DataType::Float32, false))),
         _ => one(None),
     }

@@ -6,7 +6,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const VOCABULARY: [&str; 12] = [
+const VOCABULARY: [&str; 13] = [
+    "answers",
     "item",
     "message",
     "schema",

@@ -201,6 +201,44 @@ fn ok_rows_that_were_never_answered() {
     );
 }
 
+/// A run of which item 0 was answered from a cache, as its journal says or does not say.
+fn from_a_cache(said: bool) -> Run {
+    let mut run = Run::clean();
+    run.log.drain(..2);
+    let free = |text: String| {
+        let usage =
+            r#"{"input_tokens":1,"output_tokens":10,"cached_input_tokens":0,"reasoning_tokens":0}"#;
+        let text = text.replace(usage, "null").replace("0.000010", "0");
+        let said = if said {
+            r#""f":7,"cached":true,"#
+        } else {
+            r#""f":7,"#
+        };
+        text.replace(r#""f":7,"u":[1,10,0,0],"c":10000000,"#, said)
+    };
+    run.journal = std::mem::take(&mut run.journal)
+        .into_iter()
+        .filter(|line| *line != sent(0, 1))
+        .map(|line| {
+            if line == done(0, 1) {
+                free(done(0, 0))
+            } else {
+                line
+            }
+        })
+        .collect();
+    run.rows[0] = free(row(0, 0));
+    run
+}
+
+#[test]
+fn answers_from_a_cache_need_no_request_when_the_journal_says_so() {
+    let report = from_a_cache(true).judged();
+    assert!(report.is_clean(), "{report}");
+    let report = from_a_cache(false).judged();
+    assert!(violated(&report).contains(&"I2"), "{report}");
+}
+
 #[test]
 fn requests_that_should_not_have_been_sent() {
     caught(

@@ -1,0 +1,109 @@
+//! Answers from earlier: looked up before an item is sent, and kept after it was answered.
+//!
+//! Owns which answers count. Never reads a file: whoever has the answers does.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::attempt::Trace;
+use super::dispatcher::Dispatcher;
+use super::feed::Prepared;
+use super::flight::Work;
+use crate::answers::{Answers, Asked, Kept};
+use crate::endpoint::{Dialect, Endpoint};
+use crate::money::Usd;
+use crate::outcome::Reply;
+use crate::provider::{self, Answer, Encoded};
+
+/// An answer from earlier.
+#[derive(Debug, Clone)]
+pub struct Recalled {
+    /// What it says.
+    pub reply: Reply,
+    /// The HTTP status that it had.
+    pub status: u16,
+    /// The provider's own body.
+    pub body: Bytes,
+}
+
+/// The answer from earlier to an item's request; one that does not decode to a reply is none.
+pub fn recall(endpoint: &Endpoint, prepared: &Prepared, answers: &dyn Answers) -> Option<Recalled> {
+    let asked = asked(endpoint, prepared.request.as_ref().ok()?)?;
+    let Kept { status, body, .. } = answers.find(&asked)?;
+    let answer = Answer {
+        status,
+        headers: &HeaderMap::new(),
+        body: &body,
+        now: SystemTime::UNIX_EPOCH,
+    };
+    let reply = provider::decode(endpoint, &answer).ok()?;
+    Some(Recalled {
+        reply,
+        status,
+        body,
+    })
+}
+
+/// What a request asks; `None` when its answer is not kept: vectors travel in packs of many items.
+fn asked(endpoint: &Endpoint, request: &Encoded) -> Option<Asked> {
+    let dialect = request.dialect.unwrap_or(endpoint.dialect);
+    (dialect != Dialect::Embeddings).then(|| Asked {
+        dialect,
+        path: request.path.clone(),
+        body: request.body.clone(),
+    })
+}
+
+impl Dispatcher<'_> {
+    /// Ends an item by an answer from earlier, if that will do; gives the item back otherwise.
+    pub(super) fn finish_recalled(
+        &mut self,
+        mut work: Box<Work>,
+        recalled: Recalled,
+    ) -> Result<(), Box<Work>> {
+        let Some(mut reply) = self.accepts(&work, recalled.reply) else {
+            return Err(work);
+        };
+        // The tokens are on the bill of the run that asked.
+        let cost = self.cost_of(reply.usage.take().as_ref());
+        self.summary.recalled += 1;
+        self.summary.saved += cost.unwrap_or_default();
+        work.is_recalled = true;
+        let trace = Trace {
+            status: Some(recalled.status),
+            raw: recalled.body,
+            ..Trace::default()
+        };
+        self.finish(work, Ok(reply), trace);
+        Ok(())
+    }
+
+    /// Keeps a good answer to an item's own request, for the next time the same is asked.
+    pub(super) fn keep_answer(
+        &self,
+        work: &Work,
+        (reply, trace): (&Reply, &Trace),
+        cost: Option<Usd>,
+    ) {
+        let is_its_own = work.tries.attempts > 0 && work.body_key.is_none();
+        let (Some(answers), Some(status), true) =
+            (&self.settings.answers, trace.status, is_its_own)
+        else {
+            return;
+        };
+        // An event stream that nobody asked for, say, cannot be read without its headers.
+        if let Some(asked) = asked(self.endpoint, &work.request)
+            && trace.raw.trim_ascii().starts_with(b"{")
+        {
+            let kept = Kept {
+                status,
+                body: trace.raw.clone(),
+                model: reply.model.clone(),
+                cost,
+            };
+            answers.keep(asked, kept);
+        }
+    }
+}
