@@ -100,7 +100,7 @@ pub(crate) struct RunArgs {
     /// Ask for the embedding of each item's text instead of an answer
     #[arg(long, help_heading = REQUEST, conflicts_with_all = [
         "system", "system_file", "images", "tools", "tool_choice", "max_tokens", "temperature",
-        "top_p", "stops", "seed", "stream", "raw", "dialect",
+        "top_p", "stops", "seed", "stream", "raw", "raw_requests", "dialect",
         "schema", "schema_name", "schema_mode", "schema_retries", "on_length",
     ])]
     pub(crate) embed: bool,
