@@ -40,6 +40,12 @@ impl<S: Stream<Item = ChatRequest>> Batch<S> {
         }
     }
 
+    /// How many requests of this batch may be under way.
+    #[cfg(feature = "blocking")]
+    pub(super) fn window(&self) -> usize {
+        self.window
+    }
+
     /// How many requests of this batch may be under way, waits included; at least 1. Default: the
     /// client's concurrency. The client's limits hold besides.
     pub fn concurrency(mut self, requests: usize) -> Batch<S> {

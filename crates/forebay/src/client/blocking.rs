@@ -1,16 +1,23 @@
 //! The client without async: the same names, for programs of threads.
 //!
 //! Owns one thread that runs the calls of all clones. A call waits for its answer by blocking its
-//! own thread, and never panics, wherever it is made.
+//! own thread, and never panics, wherever it is made: in plain threads, in `spawn_blocking`, and
+//! in async code too, which it then blocks.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, mpsc};
 
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::Notify;
 
-use super::{Chunk, ClientBuilder, Reply};
+use super::{CallEvent, Chunk, ClientBuilder, Embedded, Reply};
 use crate::error::Error;
 use crate::outcome::{Failure, FailureKind};
+
+/// Replies of a batch that wait to be taken, at the most; a channel's places are not for free.
+const MOST_AHEAD: usize = 1024;
 
 /// A handle to every model that its keys open; cheap to clone, for any number of threads.
 ///
@@ -84,18 +91,36 @@ impl Client {
         self.with(self.client.prompt(text))
     }
 
-    /// Sends many requests and gives all replies and failures in their order.
+    /// Sends many requests, a bounded number at a time; see
+    /// [`Client::batch`](super::Client::batch).
     ///
-    /// The requests are made on the client's own thread as they are needed.
-    pub fn batch<I>(&self, requests: I) -> Vec<Result<Reply, Failure>>
+    /// The requests are made as they are needed, on the client's own thread: an iterator that
+    /// waits there holds up all calls. When it panics, the panic goes on in the caller's thread.
+    pub fn batch<I>(&self, requests: I) -> Batch
     where
         I: IntoIterator<Item = ChatRequest>,
         I::IntoIter: Send + 'static,
     {
         let requests = requests.into_iter().map(|request| request.request);
-        let batch = self.client.batch(requests);
-        // Only a thread that is gone gives nothing.
-        self.wait(batch.collect()).unwrap_or_default()
+        let requests: Requests = Box::new(requests);
+        Batch {
+            batch: self.client.batch(requests),
+            client: self.clone(),
+        }
+    }
+
+    /// Makes embeddings of texts; see [`Client::embed`](super::Client::embed).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn embed<T: AsRef<str>>(
+        &self,
+        model: &str,
+        texts: impl IntoIterator<Item = T>,
+    ) -> Result<Embedded, Failure> {
+        let texts: Vec<String> = texts.into_iter().map(|t| t.as_ref().to_owned()).collect();
+        let (client, model) = (self.client.clone(), model.to_owned());
+        self.wait(async move { client.embed(&model, texts).await })?
     }
 
     /// Asks several models the same thing at once; see [`Client::fan_out`](super::Client::fan_out).
@@ -110,12 +135,17 @@ impl Client {
         self.wait(call).unwrap_or_default()
     }
 
-    /// Takes no more calls, and waits until those under way have ended.
-    pub fn close(&self) {
+    /// Takes no more calls, waits for those under way, and gives up what is left then; see
+    /// [`Client::close`](super::Client::close).
+    pub fn close(&self) -> usize {
         let client = self.client.clone();
-        let closed = self.wait(async move { client.close().await });
-        // A thread that is gone has closed everything.
-        drop(closed);
+        // A thread that is gone has no calls.
+        self.wait(async move { client.close().await }).unwrap_or(0)
+    }
+
+    /// Calls under way, those that wait for the limits included.
+    pub fn calls_under_way(&self) -> usize {
+        self.client.calls_under_way()
     }
 
     fn with(&self, request: super::ChatRequest) -> ChatRequest {
@@ -132,11 +162,121 @@ impl Client {
     ) -> Result<T, Failure> {
         let (sender, receiver) = mpsc::sync_channel(1);
         self.worker.handle.spawn(async move {
+            let ended = AssertUnwindSafe(future).catch_unwind().await;
             // Nobody receives when the caller's thread is gone.
-            let _ = sender.send(future.await);
+            let _ = sender.send(ended);
         });
-        let gone = |_| Failure::new(FailureKind::Cancelled, "the client's thread is gone");
-        receiver.recv().map_err(gone)
+        match receiver.recv() {
+            Ok(Ok(ended)) => Ok(ended),
+            // It is a panic of the caller's own functions.
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Failure::new(
+                FailureKind::Cancelled,
+                "the client's thread is gone",
+            )),
+        }
+    }
+
+    /// Runs a batch on the client's thread, so far ahead of whoever takes its replies.
+    fn replies<T, S>(self, replies: S, ahead: usize) -> Replies<T>
+    where
+        T: Send + 'static,
+        S: Stream<Item = T> + Send + 'static,
+    {
+        let (sender, receiver) = tokio::sync::mpsc::channel(ahead.clamp(1, MOST_AHEAD));
+        self.worker.handle.spawn(async move {
+            let mut replies = std::pin::pin!(replies);
+            loop {
+                let next = AssertUnwindSafe(replies.next()).catch_unwind().await;
+                let is_panic = next.is_err();
+                let Some(next) = next.transpose() else { break };
+                // Nobody receives when the iterator was dropped; that ends the calls.
+                if sender.send(next).await.is_err() || is_panic {
+                    break;
+                }
+            }
+        });
+        Replies {
+            receiver: Some(receiver),
+            client: self,
+        }
+    }
+}
+
+type Requests = Box<dyn Iterator<Item = super::ChatRequest> + Send>;
+
+/// Many requests to be; see [`Client::batch`].
+#[derive(Debug)]
+#[must_use = "a batch does nothing until its replies are asked for"]
+pub struct Batch {
+    batch: super::Batch<futures_util::stream::Iter<Requests>>,
+    client: Client,
+}
+
+impl Batch {
+    /// How many requests of this batch may be under way; see
+    /// [`Batch::concurrency`](super::Batch::concurrency).
+    pub fn concurrency(self, requests: usize) -> Batch {
+        let batch = self.batch.concurrency(requests);
+        Batch { batch, ..self }
+    }
+
+    /// Tells this function what happens to the requests, on the client's own thread.
+    pub fn on_event(self, observer: impl Fn(&CallEvent<'_>) + Send + Sync + 'static) -> Batch {
+        let batch = self.batch.on_event(observer);
+        Batch { batch, ..self }
+    }
+
+    /// Replies as they come, each with the index of its request, from 0.
+    ///
+    /// Calls go on while a reply is worked on; as many replies as requests may be under way wait
+    /// to be taken. Dropping the iterator ends its calls.
+    pub fn as_completed(self) -> Replies<(usize, Result<Reply, Failure>)> {
+        let ahead = self.batch.window();
+        self.client.replies(self.batch.as_completed(), ahead)
+    }
+
+    /// Replies in the order of their requests; see [`Batch::ordered`](super::Batch::ordered) and
+    /// [`Batch::as_completed`].
+    pub fn ordered(self) -> Replies<Result<Reply, Failure>> {
+        let ahead = self.batch.window();
+        self.client.replies(self.batch.ordered(), ahead)
+    }
+
+    /// All replies and failures in the order of their requests.
+    pub fn collect(self) -> Vec<Result<Reply, Failure>> {
+        self.ordered().collect()
+    }
+}
+
+/// The replies of a batch: an iterator.
+#[derive(Debug)]
+pub struct Replies<T> {
+    /// Lent to the client's thread while that waits for the next reply.
+    receiver: Option<tokio::sync::mpsc::Receiver<Result<T, Panic>>>,
+    client: Client,
+}
+
+/// What a thread that panics leaves.
+type Panic = Box<dyn Any + Send>;
+
+impl<T: Send + 'static> Iterator for Replies<T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        let mut receiver = self.receiver.take()?;
+        let next = self.client.wait(async move {
+            let next = receiver.recv().await;
+            (receiver, next)
+        });
+        let (receiver, next) = next.ok()?;
+        match next? {
+            Ok(next) => {
+                self.receiver = Some(receiver);
+                Some(next)
+            }
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     }
 }
 
@@ -159,6 +299,11 @@ impl ChatRequest {
             request: change(self.request),
             client: self.client,
         }
+    }
+
+    /// The endpoint or provider, by its name.
+    pub fn endpoint(self, name: impl Into<String>) -> ChatRequest {
+        self.with(|request| request.endpoint(name))
     }
 
     /// Another model.

@@ -149,3 +149,38 @@ fn threads_share_a_blocking_client() {
     client.close();
     assert!(client.chat(GPT).user("late").send().is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_of_its_own_size_keeps_within_the_clients_limits() {
+    let sim = Sim::new(config());
+    let client = builder(&sim).concurrency(5).build().unwrap();
+    let requests = || (0..20).map(|n| client.chat(GPT).user(format!("n{n}")));
+    let both = futures_util::future::join(
+        client.batch(requests()).concurrency(20).collect(),
+        client.batch(requests()).concurrency(2).collect(),
+    );
+    let (wide, narrow) = both.await;
+    assert_eq!((texts(wide).len(), texts(narrow).len()), (20, 20));
+    assert_eq!(load(&sim), (40, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_is_slow_holds_up_no_reply() {
+    let sim = Sim::new(config());
+    let client = client(&sim);
+    let asker = client.clone();
+    let slow = futures_util::stream::unfold(0, move |n| {
+        let request = asker.chat(GPT).user(format!("n{n}"));
+        async move {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            Some((request, n + 1))
+        }
+    });
+    let began = Instant::now();
+    let mut replies = client.batch_stream(slow).ordered();
+    for n in 0..3 {
+        let reply = replies.next().await.unwrap().unwrap();
+        let came = f64::from(n + 1) * 3.0 + 0.5;
+        assert_eq!((reply.text, seconds(began)), (format!("n{n}"), came));
+    }
+}

@@ -8,6 +8,7 @@ mod many;
 mod places;
 mod random;
 mod streams;
+mod threads;
 
 use std::time::Duration;
 
