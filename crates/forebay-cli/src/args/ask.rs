@@ -23,9 +23,10 @@ pub(crate) struct AskArgs {
     /// Text file that follows the prompt; repeatable
     #[arg(short, long = "file", value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// Picture: PNG, JPEG, GIF or WebP; repeatable
-    #[arg(short, long = "image", value_name = "FILE")]
-    pub(crate) images: Vec<PathBuf>,
+    /// Picture, PNG, JPEG, GIF or WebP: a file, or an address that the provider
+    /// fetches; repeatable
+    #[arg(short, long = "image", value_name = "IMAGE")]
+    pub(crate) images: Vec<String>,
     /// JSON Schema that the answer has to fit; prints the JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) schema: Option<PathBuf>,

@@ -10,6 +10,7 @@ use forebay::client::ChatRequest;
 use forebay::error::Error;
 use forebay::message::Image;
 use forebay::schema::Schema;
+use forebay::source::load_image;
 
 use crate::args::AskArgs;
 use crate::config_file::AskDefaults;
@@ -39,7 +40,7 @@ impl Question {
     /// When a file cannot be read or used, or nothing is asked.
     pub(super) fn read(args: &AskArgs, defaults: &AskDefaults) -> Result<Question, Error> {
         let schema = args.schema.as_deref().map(plan::named_schema).transpose()?;
-        let images = args.images.iter().map(|path| image(path));
+        let images = args.images.iter().map(|name| load_image(name));
         let images = images.collect::<Result<Vec<_>, _>>()?;
         let mut documents = Vec::new();
         for path in &args.files {
@@ -149,10 +150,6 @@ fn text(bytes: Vec<u8>, place: &str) -> Result<String, Error> {
             .with_hint("convert it, or give a picture with --image")
     })?;
     Ok(text.trim_start_matches('\u{feff}').to_owned())
-}
-
-fn image(path: &Path) -> Result<Image, Error> {
-    Image::from_bytes(bytes(path)?).map_err(|error| error.at(&path.display().to_string()))
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, Error> {

@@ -247,6 +247,8 @@ fn the_question_is_words_pipe_files_and_pictures() {
         data.starts_with("data:image/png;base64,iVBORw0KGgo"),
         "{data}"
     );
+    let picture = content(&["--image", "https://h/a.png", "What is it?"], "");
+    assert_eq!(picture[1]["image_url"]["url"], "https://h/a.png");
 }
 
 #[test]
@@ -365,11 +367,11 @@ fn what_cannot_be_asked_is_refused_before_anything_is_sent() {
         &["did you mean groq/x?"],
     );
     let with = |more: &[&'static str]| [&sim[..], more, &["hi"]].concat();
-    refused(&with(&["--image", "no.png"]), 2, &["no.png", "no image"]);
+    refused(&with(&["--image", "no.png"]), 3, &["no.png", "no image"]);
     refused(
         &with(&["--image", "gone.png"]),
         3,
-        &["cannot read gone.png"],
+        &["cannot read", "gone.png"],
     );
     refused(
         &with(&["-f", "latin.txt"]),

@@ -144,6 +144,7 @@ fn a_provider_must_be_named_known_and_have_a_key() {
     ended.says(&["GROQ_API_KEY is not set"]);
 }
 
+/// Fault 23: the summary names the models that are served, those that are like it first.
 #[test]
 fn a_run_whose_model_is_not_served_says_what_is() {
     let folder = Folder::with("in.txt", THREE);

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use crate::error::Error;
 use crate::message::Image;
 
 /// The largest file that is read: no provider takes a larger request.
@@ -14,6 +15,14 @@ const MOST_BYTES: u64 = 100 * 1024 * 1024;
 
 /// What an address begins with.
 const ADDRESSES: [&str; 4] = ["http:", "https:", "gs:", "data:"];
+
+/// The image of this name: an address, which is not looked at, or a file that is read.
+///
+/// # Errors
+/// When the file cannot be read, is larger than 100 MiB, or is no image.
+pub fn load_image(name: &str) -> Result<Image, Error> {
+    load(name).map_err(Error::io)
+}
 
 /// The image of this name: an address, or a file that is read.
 ///

@@ -43,6 +43,7 @@ use std::sync::Arc;
 pub use count::Counter;
 pub use first_look::FirstLook;
 pub use format::{Format, Requests};
+pub use image::load_image;
 pub use reader::Source;
 
 use crate::item::Parameters;
