@@ -293,7 +293,7 @@ fn types_are_known_when_all_files_agree() {
         let columns = source.column_types().fields;
         columns.iter().map(|f| f.name().clone()).collect::<Vec<_>>()
     };
-    assert_eq!(types(&[one.clone()]), ["id", "text"]);
+    assert_eq!(types(std::slice::from_ref(&one)), ["id", "text"]);
     assert_eq!(types(&[one.clone(), two]), ["text", "input_output"]);
     assert!(types(&[one, lines]).is_empty());
 }
