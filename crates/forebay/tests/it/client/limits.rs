@@ -42,6 +42,7 @@ async fn a_call_given_up_while_it_waits_lets_the_next_one_pass() {
     let client = builder(&sim).concurrency(1).build().unwrap();
     let first = tokio::spawn(client.chat(GPT).user("first").send());
     tokio::time::sleep(Duration::from_millis(10)).await;
+    assert!(!has_all_permits(&client));
     let second = tokio::spawn(client.chat(GPT).user("second").send());
     tokio::time::sleep(Duration::from_millis(10)).await;
     let third = tokio::spawn(client.chat(GPT).user("third").send());
@@ -160,4 +161,36 @@ async fn attempts_that_were_billed_are_in_the_reply() {
     assert_eq!((reply.attempts, once.attempts), (2, 1));
     // The provider told no tokens of the failed attempt.
     assert_eq!((reply.usage, reply.cost), (once.usage, once.cost));
+}
+
+/// In real time: what several cores do to each other shows nowhere else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn limits_hold_on_many_cores_whoever_gives_up() {
+    let sim = Sim::new(Config {
+        latency: Latency::Fixed(Duration::from_millis(1)),
+        ..config()
+    });
+    let client = builder(&sim).concurrency(7).build().unwrap();
+    let calls: Vec<_> = (0..600)
+        .map(|n| {
+            let call = client.chat(GPT).user(format!("n{n}")).send();
+            tokio::spawn(async move {
+                match n % 3 {
+                    0 => tokio::time::timeout(Duration::from_millis(n % 17), call)
+                        .await
+                        .ok(),
+                    _ => Some(call.await),
+                }
+            })
+        })
+        .collect();
+    for (n, call) in calls.into_iter().enumerate() {
+        if let Some(reply) = call.await.unwrap() {
+            assert_eq!(reply.unwrap().text, format!("n{n}"));
+        }
+    }
+    assert_eq!(client.calls_under_way(), 0);
+    assert!(has_all_permits(&client), "{client:?}");
+    let requests = (0..7).map(|n| client.chat(GPT).user(format!("last {n}")));
+    assert_eq!(texts(client.batch(requests).collect().await).len(), 7);
 }

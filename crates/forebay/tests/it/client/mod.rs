@@ -84,6 +84,14 @@ fn load(sim: &Sim) -> (usize, usize) {
     (received, most)
 }
 
+/// Whether no lane of a client has a permit out: a look behind its front, at what it shows of
+/// itself.
+fn has_all_permits(client: &Client) -> bool {
+    let shown = format!("{client:?}");
+    let mut numbers = shown.split("in_flight: ").skip(1);
+    numbers.all(|rest| !rest.starts_with(|c: char| ('1'..='9').contains(&c)))
+}
+
 fn seconds(since: Instant) -> f64 {
     (since.elapsed().as_secs_f64() * 1e3).round() / 1e3
 }
