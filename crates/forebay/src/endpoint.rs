@@ -54,7 +54,7 @@ pub enum TokenField {
 }
 
 /// A base URL, its key and what goes into each request's head.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Endpoint {
     /// Name in model prefixes, rows and messages: `openai`, `sim`, or one of the user's.
     pub name: String,
@@ -68,6 +68,21 @@ pub struct Endpoint {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// How the OpenAI dialect names the cap on output tokens.
     pub token_field: TokenField,
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A header may carry a secret under any name, so that only names are shown.
+        let headers: Vec<&HeaderName> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Endpoint")
+            .field("name", &self.name)
+            .field("dialect", &self.dialect)
+            .field("base_url", &self.base_url)
+            .field("key", &self.key)
+            .field("headers", &headers)
+            .field("token_field", &self.token_field)
+            .finish()
+    }
 }
 
 /// The header that carries a key.

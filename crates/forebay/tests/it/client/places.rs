@@ -87,3 +87,32 @@ fn what_is_wrong_with_a_client_is_told_when_it_is_built() {
         assert!(!error.contains("a b"), "{error}");
     }
 }
+
+#[test]
+fn what_is_printed_of_a_client_holds_no_secret() {
+    let mut own = endpoint("box", Dialect::Chat, "http://127.0.0.1:9000/v1");
+    own.key = Some(ApiKey::new("hush-of-the-endpoint").unwrap());
+    let gate = ("x-team-gate".parse().unwrap(), "hush-header".parse());
+    own.headers.push((gate.0, gate.1.unwrap()));
+    let shown_alone = format!("{own:?}");
+    let builder = Client::builder()
+        .key("openai", "hush-of-the-provider")
+        .base_url("mistral", "https://me:hush-word@localhost/v1");
+    let shown_builder = format!("{builder:?}");
+    let builder = Client::builder()
+        .key("openai", "hush-of-the-provider")
+        .endpoint(own);
+    let shown_both = format!("{builder:?}");
+    let client = builder.build().unwrap();
+    let request = client.chat("gpt-4o-mini").user("hush question");
+    let shown = [
+        shown_alone,
+        shown_builder,
+        shown_both,
+        format!("{client:?}"),
+        format!("{request:?}"),
+    ];
+    for shown in shown {
+        assert!(!shown.contains("hush"), "{shown}");
+    }
+}
