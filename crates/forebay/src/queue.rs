@@ -42,10 +42,12 @@ impl<T> Queue<T> {
         }
     }
 
-    /// The same queue, holding at least this many fresh entries.
+    /// The same queue for entries that may hang together, as many as this in one: so many fresh
+    /// ones have room, and fewer retries, each of which may be as many entries.
     #[must_use]
-    pub fn with_fresh(mut self, least: usize) -> Queue<T> {
-        self.max_fresh = self.max_fresh.max(least);
+    pub fn with_packs_of(mut self, most: usize) -> Queue<T> {
+        self.max_retries = (self.max_retries / most.max(1)).max(self.max_fresh);
+        self.max_fresh = self.max_fresh.max(most);
         self
     }
 

@@ -233,3 +233,25 @@ fn clearing_tells_what_it_removed() {
     assert!(cleared.bytes > 0);
     assert_eq!(stats(folder.path()).unwrap().entries, 0);
 }
+
+#[test]
+fn large_answers_that_wait_for_a_slow_disk_fill_no_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = open(folder.path(), &CacheLimits::default());
+    // Another process writes, so that nothing is written meanwhile.
+    let other = rusqlite::Connection::open(folder.path().join(FILE)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let body = bytes::Bytes::from(vec![b'x'; 8 << 20]);
+    for n in 0..20 {
+        let kept = Kept {
+            body: body.clone(),
+            ..kept("")
+        };
+        cache.keep(asked(&format!(r#"{{"n":{n}}}"#)), kept);
+    }
+    other.execute_batch("COMMIT").unwrap();
+    cache.close();
+    assert_eq!(cache.fault(), None);
+    // 64 MiB, less what the requests take.
+    assert_eq!(stats(folder.path()).unwrap().entries, 7);
+}

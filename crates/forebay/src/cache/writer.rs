@@ -1,7 +1,8 @@
 //! The thread that writes: answers and uses, in batches.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use super::key::Key;
@@ -13,6 +14,9 @@ use crate::answers::{Asked, Kept};
 /// Orders that may wait; what comes when as many wait is dropped, so that a slow disk holds up no
 /// run and fills no memory.
 const WAITING: usize = 1024;
+/// Bytes of requests and answers that may wait, the batch that is being written included: a
+/// request with pictures takes some megabytes.
+const WAITING_BYTES: usize = 64 << 20;
 /// Orders that are carried out as one change.
 const BATCH: usize = 256;
 
@@ -29,10 +33,21 @@ pub(super) enum Order {
     Used(Key),
 }
 
+impl Order {
+    /// Bytes that it holds on to.
+    fn size(&self) -> usize {
+        match self {
+            Order::Keep { asked, kept, .. } => asked.body.len() + kept.body.len(),
+            Order::Used(_) => 0,
+        }
+    }
+}
+
 /// The way to the thread.
 #[derive(Debug)]
 pub(super) struct Writer {
     sender: Mutex<Option<SyncSender<Order>>>,
+    waiting: Arc<AtomicUsize>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -44,11 +59,14 @@ impl Writer {
         fault: Fault,
     ) -> std::io::Result<Writer> {
         let (sender, orders) = sync_channel(WAITING);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let room = Arc::clone(&waiting);
         let thread = std::thread::Builder::new()
             .name("cache".into())
-            .spawn(move || write(store, &orders, &limits, &fault))?;
+            .spawn(move || write(store, (&orders, &room), &limits, &fault))?;
         Ok(Writer {
             sender: Mutex::new(Some(sender)),
+            waiting,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -56,9 +74,15 @@ impl Writer {
     /// Hands over an order, unless too many wait.
     pub(super) fn send(&self, order: Order) {
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sender) = &*sender {
-            // A cache may forget.
-            let _ = sender.try_send(order);
+        let size = order.size();
+        // Only this end adds, under the lock.
+        let is_full = self.waiting.load(Ordering::Relaxed) + size > WAITING_BYTES;
+        // A cache may forget.
+        if let (Some(sender), false) = (&*sender, is_full) {
+            self.waiting.fetch_add(size, Ordering::Relaxed);
+            if sender.try_send(order).is_err() {
+                self.waiting.fetch_sub(size, Ordering::Relaxed);
+            }
         }
     }
 
@@ -81,7 +105,12 @@ impl Drop for Writer {
     }
 }
 
-fn write(mut store: Store, orders: &Receiver<Order>, limits: &CacheLimits, fault: &Fault) {
+fn write(
+    mut store: Store,
+    (orders, waiting): (&Receiver<Order>, &AtomicUsize),
+    limits: &CacheLimits,
+    fault: &Fault,
+) {
     while let Ok(first) = orders.recv() {
         let mut batch = vec![first];
         while batch.len() < BATCH
@@ -92,6 +121,8 @@ fn write(mut store: Store, orders: &Receiver<Order>, limits: &CacheLimits, fault
         if let Err(error) = carry_out(&mut store, &batch, limits) {
             fault.note(&error);
         }
+        let size = batch.iter().map(Order::size).sum();
+        waiting.fetch_sub(size, Ordering::Relaxed);
     }
 }
 

@@ -10,7 +10,7 @@ use crate::journal::Attempt;
 use crate::limit::{LimitedBy, Need, Refusal};
 use crate::money::Usd;
 use crate::outcome::{Failure, FailureKind};
-use crate::provider::text_of;
+use crate::provider::{output_bound, text_of};
 
 /// Input tokens that a provider may add to a request's own text: roles and separators.
 const OVERHEAD_TOKENS: u64 = 64;
@@ -126,11 +126,15 @@ impl Dispatcher<'_> {
             return Some(model.price.worst_case(input, 0));
         }
         let input = body.len() as u64 + OVERHEAD_TOKENS;
+        let dialect = work.request.dialect.unwrap_or(self.endpoint.dialect);
         let asked = self.settings.max_tokens.map(u64::from);
-        let output = match work.cap.or(work.request.max_output).or(asked) {
+        // The body itself says most surely what it asks for.
+        let bound = output_bound(dialect, body);
+        let output = match bound.cap.or(work.cap).or(asked) {
             Some(tokens) => tokens,
             None => model.max_output_tokens?,
         };
+        let output = output.saturating_mul(bound.choices);
         Some(model.price.worst_case(input, output))
     }
 }

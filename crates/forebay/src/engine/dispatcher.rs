@@ -79,7 +79,7 @@ impl<'a> Dispatcher<'a> {
             observer,
             stats,
             queue: Queue::new(limiter.limit())
-                .with_fresh(settings.embed.map_or(0, |packing| packing.max_inputs.get())),
+                .with_packs_of(settings.embed.map_or(1, |packing| packing.max_inputs.get())),
             filling: Filling::default(),
             limiter,
             // Vectors are no output tokens.

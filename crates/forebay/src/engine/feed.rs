@@ -165,7 +165,9 @@ where
 
 fn size_of(prepared: &Prepared) -> usize {
     let request = prepared.request.as_ref();
+    let recalled = prepared.recalled.as_ref();
     request.map_or(0, |request| request.body.len())
+        + recalled.map_or(0, |recalled| recalled.body.len())
 }
 
 fn hand_over<I>(

@@ -41,6 +41,8 @@ pub(super) struct Work {
     pub(super) spends: bool,
     /// Whether its answer is one from earlier.
     pub(super) is_recalled: bool,
+    /// Whether it travelled in another item's request.
+    pub(super) along: bool,
     /// Items of an embeddings run that travel in the same request.
     pub(super) pack: Vec<Work>,
 }
@@ -70,6 +72,7 @@ impl Work {
             was: None,
             spends: false,
             is_recalled: false,
+            along: false,
             pack: Vec::new(),
         });
         match failure {

@@ -67,6 +67,15 @@ impl Work {
         }
     }
 
+    /// Takes the items that hang on this one to end them.
+    fn unpack_to_end(&mut self) -> Vec<Work> {
+        let mut pack = self.unpack();
+        for work in &mut pack {
+            work.along = true;
+        }
+        pack
+    }
+
     /// What is sent: the item's own request, or one that asks for the whole pack.
     pub(super) fn packed(&self) -> Encoded {
         if self.pack.is_empty() {
@@ -148,7 +157,7 @@ impl Dispatcher<'_> {
         trace: &Trace,
     ) {
         let shares = shares(reply.usage.as_ref(), lead.all().map(|work| work.guess));
-        let rest = lead.unpack();
+        let rest = lead.unpack_to_end();
         let model = reply.model.clone();
         let finish_reason = reply.finish_reason.clone();
         let embeddings = std::iter::once(reply.embedding).chain(vectors.into_iter().map(Some));
@@ -206,7 +215,7 @@ impl Dispatcher<'_> {
 /// The items of a pack, each with its part of the failure of their request.
 pub(super) fn parts(mut lead: Box<Work>, failure: &Failure) -> Vec<(Box<Work>, Failure)> {
     let shares = shares(failure.usage.as_deref(), lead.all().map(|work| work.guess));
-    let rest = lead.unpack();
+    let rest = lead.unpack_to_end();
     let works = std::iter::once(lead).chain(rest.into_iter().map(Box::new));
     let failures = shares.into_iter().map(|usage| Failure {
         usage: usage.map(Box::new),

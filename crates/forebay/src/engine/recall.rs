@@ -38,7 +38,17 @@ pub fn recall(endpoint: &Endpoint, prepared: &Prepared, answers: &dyn Answers) -
         body: &body,
         now: SystemTime::UNIX_EPOCH,
     };
-    let reply = provider::decode(endpoint, &answer).ok()?;
+    let reply = match asked.dialect == endpoint.dialect {
+        true => provider::decode(endpoint, &answer),
+        false => {
+            let speaking = Endpoint {
+                dialect: asked.dialect,
+                ..endpoint.clone()
+            };
+            provider::decode(&speaking, &answer)
+        }
+    };
+    let reply = reply.ok()?;
     Some(Recalled {
         reply,
         status,
@@ -105,5 +115,66 @@ impl Dispatcher<'_> {
             };
             answers.keep(asked, kept);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::value::RawValue;
+
+    use super::super::feed::prepare;
+    use super::*;
+    use crate::endpoint::{BaseUrl, TokenField};
+    use crate::item::{Content, Item, RawRequest, Request};
+
+    #[derive(Debug)]
+    struct One(&'static str);
+
+    impl Answers for One {
+        fn find(&self, _: &Asked) -> Option<Kept> {
+            Some(Kept {
+                status: 200,
+                body: self.0.into(),
+                model: None,
+                cost: None,
+            })
+        }
+
+        fn keep(&self, _: Asked, _: Kept) {}
+    }
+
+    #[test]
+    fn an_answer_is_read_in_the_dialect_of_its_request() {
+        let endpoint = Endpoint {
+            name: "x".into(),
+            dialect: Dialect::Chat,
+            base_url: BaseUrl::parse("http://h/v1").unwrap(),
+            key: None,
+            headers: Vec::new(),
+            token_field: TokenField::MaxTokens,
+        };
+        let body = r#"{"model":"m","input":"x"}"#;
+        let item = Item {
+            index: 0,
+            custom_id: None,
+            fields: String::new(),
+            request: Ok(Request {
+                shared: Arc::default(),
+                system: None,
+                content: Content::Raw(RawRequest {
+                    path: Some("/v1/responses".into()),
+                    dialect: Some(Dialect::Responses),
+                    body: RawValue::from_string(body.into()).unwrap(),
+                }),
+            }),
+        };
+        let answer = One(
+            r#"{"status":"completed","output":[{"type":"message","role":"assistant",
+            "content":[{"type":"output_text","text":"yes"}]}]}"#,
+        );
+        let recalled = recall(&endpoint, &prepare(&endpoint, item), &answer).unwrap();
+        assert_eq!(recalled.reply.text.as_deref(), Some("yes"));
     }
 }

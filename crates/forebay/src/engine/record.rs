@@ -65,6 +65,8 @@ impl Dispatcher<'_> {
         let sent = work.tries.attempts > 0;
         let maybe = sent && matches!(&outcome, Err(failure) if failure.may_have_been_billed());
         let is_free = matches!(&outcome, Err(failure) if !failure.kind.is_answer());
+        // An answer without tokens may cost anything: the cap must not trust silence.
+        let is_untold = sent && last.is_none() && is_answer(&outcome);
         let last_cost = if !sent || (is_free && last.is_none() && !maybe) {
             Some(Usd::ZERO)
         } else {
@@ -106,8 +108,9 @@ impl Dispatcher<'_> {
                 usage: last,
                 cost: last_cost,
                 maybe,
-                worst: work.worst_cost,
+                worst: work.worst_cost.filter(|_| maybe || is_untold),
             },
+            along: work.along,
             was: work.was.as_deref(),
             recalled: work.is_recalled,
             body: &self.body,
@@ -203,7 +206,9 @@ impl Dispatcher<'_> {
             usage,
             cost,
             maybe,
-            worst: work.worst_cost,
+            worst: work
+                .worst_cost
+                .filter(|_| maybe || (usage.is_none() && kind.is_answer())),
         };
         self.output.journal.retry(attempt, kind, &bill);
     }
@@ -223,6 +228,13 @@ impl Dispatcher<'_> {
     pub(super) fn forget_followers(&mut self, work: &Work) {
         let followers = self.take_followers(work);
         self.summary.pending += followers.len() as u64;
+    }
+}
+
+fn is_answer(outcome: &Outcome) -> bool {
+    match outcome {
+        Ok(_) => true,
+        Err(failure) => failure.kind.is_answer(),
     }
 }
 

@@ -59,6 +59,8 @@ pub struct Done<'a> {
     pub was: Option<&'a str>,
     /// Whether the answer is one from earlier, for which nothing was sent.
     pub recalled: bool,
+    /// Whether the item travelled in another one's request.
+    pub along: bool,
     /// The row's body.
     pub body: &'a [u8],
 }
@@ -72,7 +74,8 @@ pub struct Bill {
     pub cost: Option<Usd>,
     /// Whether the attempt may have been billed without an answer.
     pub maybe: bool,
-    /// The most that the attempt can have cost, when the run has a cap.
+    /// The most that the attempt can have cost, when the run has a cap and what it did cost was
+    /// not told.
     pub worst: Option<Usd>,
 }
 
@@ -98,9 +101,9 @@ impl Bill {
         }
         if self.maybe {
             line = line.plain("billed", true);
-            if let (None, Some(worst)) = (&self.usage, self.worst) {
-                line = line.plain("w", worst.picos());
-            }
+        }
+        if let (None, Some(worst)) = (&self.usage, self.worst) {
+            line = line.plain("w", worst.picos());
         }
         line
     }

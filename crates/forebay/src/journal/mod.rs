@@ -248,6 +248,9 @@ impl Journal {
         if done.recalled {
             line = line.plain("cached", true);
         }
+        if done.along {
+            line = line.plain("along", true);
+        }
         line = done.bill.write(line);
         line.json("row", done.body).end();
         self.offsets.set(done.index, offset)

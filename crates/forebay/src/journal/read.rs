@@ -158,8 +158,18 @@ pub struct History {
     pub finished: Option<String>,
     /// Requests sent at known times during the last day before `now`.
     pub requests_of_a_day: u64,
-    /// Attempts without an end by key: how many, and the most that one can cost.
-    open: HashMap<Key, (u32, Usd)>,
+    /// Attempts without an end by key.
+    open: HashMap<Key, Open>,
+}
+
+/// Attempts of one key that were begun and not ended.
+#[derive(Debug, Clone, Default)]
+struct Open {
+    attempts: u32,
+    /// Those of them that are requests by themselves: other items travel along.
+    requests: u32,
+    /// The most that one can cost.
+    worst: Usd,
 }
 
 impl History {
@@ -193,16 +203,18 @@ impl History {
                 }
                 if let Some(key) = record.key() {
                     let open = self.open.entry(key).or_default();
-                    open.0 += 1;
+                    open.attempts += 1;
+                    open.requests += u32::from(is_request);
                     // What is asked after an answer that would not do may cost more.
-                    open.1 = open.1.max(worst_of(record));
+                    open.worst = open.worst.max(worst_of(record));
                 }
             }
             "retry" | "done" => {
-                if record.billed == Some(true) {
+                if record.billed == Some(true) && record.along != Some(true) {
                     session.maybe_billed += 1;
-                    session.at_risk += worst_of(record);
                 }
+                // Of an attempt that may have been billed, and of an answer that told no tokens.
+                session.at_risk += worst_of(record);
                 if record.copy != Some(true) {
                     self.close(record);
                 }
@@ -221,8 +233,10 @@ impl History {
         if let Some(key) = record.key()
             && let Some(open) = self.open.get_mut(&key)
         {
-            open.0 -= 1;
-            if open.0 == 0 {
+            open.attempts -= 1;
+            let is_request = record.along != Some(true);
+            open.requests = open.requests.saturating_sub(u32::from(is_request));
+            if open.attempts == 0 {
                 self.open.remove(&key);
             }
         }
@@ -254,9 +268,9 @@ impl History {
     pub fn close_session(&mut self) {
         let open: Vec<_> = self.open.drain().map(|(_, open)| open).collect();
         if let Some(session) = self.sessions.last_mut() {
-            for (n, worst) in open {
-                session.maybe_billed += u64::from(n);
-                session.at_risk += worst.times(n.into());
+            for open in open {
+                session.maybe_billed += u64::from(open.requests);
+                session.at_risk += open.worst.times(open.attempts.into());
             }
             if session.ended.is_none()
                 && let (Some(started), Some(last)) = (session.started, session.last)

@@ -46,6 +46,7 @@ fn done(journal: &mut Journal, n: u64, failure: Option<FailureKind>) {
             asked: None,
             was: None,
             recalled: false,
+            along: false,
             body: format!(r#"{{"text":"t{n}","output":"o{n}"}}"#).as_bytes(),
         })
         .unwrap();
@@ -162,6 +163,7 @@ fn retried_failures_replace_each_other_in_the_totals() {
             asked: None,
             was: was.as_deref(),
             recalled: false,
+            along: false,
             body: b"{}",
         })
         .unwrap();
@@ -190,6 +192,7 @@ fn a_growing_output_is_rebuilt_without_the_row_that_was_repeated() {
             asked: None,
             was: None,
             recalled: false,
+            along: false,
             body: body.as_bytes(),
         };
         journal.done(&row).unwrap();

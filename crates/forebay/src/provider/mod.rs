@@ -53,6 +53,7 @@ pub use again::{follow_up, raise_cap};
 pub use embeddings::{InputOf, Vectors, pack, text_of};
 pub use head::{headers, request_id};
 pub use models::{ModelsPage, ServedModel, models_path, read_models};
+pub use raw::{OutputBound, output_bound};
 pub use reader::StreamReader;
 pub use stream::Delta;
 pub use tools::read_tools;

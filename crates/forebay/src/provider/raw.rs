@@ -103,26 +103,51 @@ fn read(body: &str) -> Members<'_> {
     found
 }
 
+/// What bounds the output of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutputBound {
+    /// The cap on output tokens of each choice, when the body bears one.
+    pub cap: Option<u64>,
+    /// The choices that the body asks for.
+    pub choices: u64,
+}
+
+/// Reads from a request's body what bounds its answer.
+pub fn output_bound(dialect: Dialect, body: &[u8]) -> OutputBound {
+    bound(
+        dialect,
+        &read(std::str::from_utf8(body).unwrap_or_default()),
+    )
+}
+
 /// The most output tokens of the answer, of all its choices together, when the body says.
 fn longest(dialect: Dialect, members: &Members<'_>) -> Option<u64> {
+    let OutputBound { cap, choices } = bound(dialect, members);
+    Some(cap?.saturating_mul(choices))
+}
+
+fn bound(dialect: Dialect, members: &Members<'_>) -> OutputBound {
     let number = |value: Option<&RawValue>| value?.get().parse::<u64>().ok();
     let choices = |value| number(value).unwrap_or(1).max(1);
-    match dialect {
+    let (cap, choices) = match dialect {
         Dialect::Chat => {
             let caps = [members.max_completion_tokens, members.max_tokens];
-            let cap = caps.into_iter().filter_map(number).max()?;
-            Some(cap.saturating_mul(choices(members.n)))
+            (
+                caps.into_iter().filter_map(number).max(),
+                choices(members.n),
+            )
         }
-        Dialect::Responses => number(members.max_output_tokens),
-        Dialect::Embeddings => Some(0),
-        Dialect::Anthropic => number(members.max_tokens),
+        Dialect::Responses => (number(members.max_output_tokens), 1),
+        Dialect::Embeddings => (Some(0), 1),
+        Dialect::Anthropic => (number(members.max_tokens), 1),
         Dialect::Gemini => {
             let text = members.generation.map_or("{}", RawValue::get);
             let generation: Generation<'_> = serde_json::from_str(text).unwrap_or_default();
-            let cap = number(generation.max_output_tokens)?;
-            Some(cap.saturating_mul(choices(generation.candidates)))
+            let cap = number(generation.max_output_tokens);
+            (cap, choices(generation.candidates))
         }
-    }
+    };
+    OutputBound { cap, choices }
 }
 
 #[cfg(test)]
@@ -205,6 +230,21 @@ mod tests {
         ] {
             assert_eq!(encoded(dialect, None, body).max_output, most, "{body}");
         }
+    }
+
+    #[test]
+    fn choices_are_counted_with_and_without_a_cap() {
+        let bound = |dialect, body: &str| {
+            let OutputBound { cap, choices } = output_bound(dialect, body.as_bytes());
+            (cap, choices)
+        };
+        assert_eq!(bound(Dialect::Chat, r#"{"n":4}"#), (None, 4));
+        assert_eq!(
+            bound(Dialect::Chat, r#"{"n":0,"max_tokens":9}"#),
+            (Some(9), 1)
+        );
+        let gemini = r#"{"generationConfig":{"candidateCount":3,"maxOutputTokens":7}}"#;
+        assert_eq!(bound(Dialect::Gemini, gemini), (Some(7), 3));
     }
 
     #[test]

@@ -130,9 +130,16 @@ async fn a_refusal_for_rate_counts_for_no_item() {
 #[tokio::test(start_paused = true)]
 async fn cut_answers_are_asked_for_again_and_may_have_been_billed_once() {
     let cut = first_tries(1, |_| Action::CutAfter(2_000));
-    let ended = with_script(scenario(300, 100), cut).run().await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("j");
+    let mut scenario = with_script(scenario(300, 100), cut);
+    scenario.journal = Some(path.clone());
+    let ended = scenario.run().await;
     assert_eq!((ended.summary.ok, ended.summary.attempts), (300, 6));
     assert_eq!(ended.summary.maybe_billed, 3, "one for each request");
+    let file = std::fs::File::open(&path).unwrap();
+    let (history, _) = forebay::journal::History::read(&file, 0.0).unwrap();
+    assert_eq!(history.total().maybe_billed, 3, "the journal says the same");
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,7 +173,8 @@ async fn a_server_that_fails_at_many_texts_answers_fewer() {
 #[tokio::test(start_paused = true)]
 async fn items_that_are_sent_are_never_sent_again_whatever_the_packs() {
     let directory = tempfile::tempdir().unwrap();
-    let journal = Some(directory.path().join("j"));
+    let path = directory.path().join("j");
+    let journal = Some(path.clone());
     let session = |most| {
         let mut scenario = scenario(400, most);
         scenario.journal = journal.clone();
@@ -178,6 +186,12 @@ async fn items_that_are_sent_are_never_sent_again_whatever_the_packs() {
     first.orders = vec![(Duration::from_millis(1_200), Command::Abort)];
     let first = first.run_against(sim.clone()).await;
     assert_eq!((first.summary.ok, first.summary.maybe_billed), (160, 2));
+    let told = || {
+        let file = std::fs::File::open(&path).unwrap();
+        let (history, _) = forebay::journal::History::read(&file, 0.0).unwrap();
+        history.total().maybe_billed
+    };
+    assert_eq!(told(), 2, "one for each request, as the summary says");
     let mut second = session(7);
     second.orders = vec![(Duration::from_millis(1_700), Command::Abort)];
     let second = second.run_against(sim.clone()).await;

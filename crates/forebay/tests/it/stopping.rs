@@ -7,7 +7,8 @@ use forebay::config::{EngineSettings, Limits};
 use forebay::engine::Command;
 use forebay::event::StopReason;
 use forebay::money::Usd;
-use forebay_sim::{Action, Event};
+use forebay_sim::{Action, Event, Oddity};
+use serde_json::value::RawValue;
 
 use crate::harness::{Scenario, first_tries, fixed, prompts};
 
@@ -405,4 +406,49 @@ async fn the_cap_on_cost_holds_over_sessions() {
         spent <= cap.dollars() && spent > 0.5 * cap.dollars(),
         "{spent}"
     );
+}
+
+/// An answer that tells no tokens is taken to have cost the most that it can, in this session and
+/// the next.
+#[tokio::test(start_paused = true)]
+async fn the_cap_on_cost_does_not_trust_silence_over_sessions() {
+    let directory = tempfile::tempdir().unwrap();
+    let session = || {
+        let mut scenario = Scenario {
+            journal: Some(directory.path().join("j")),
+            ..many()
+        };
+        scenario.settings.max_cost = Some(Usd::from_dollars(0.0005).unwrap());
+        scenario.settings.max_tokens = Some(16);
+        scenario.sim.script = Some(Arc::new(|_| Action::Odd(Oddity::NoUsage)));
+        scenario
+    };
+    let first = session().run().await;
+    assert_eq!(first.summary.stopped, Some(StopReason::Cost));
+    assert!(first.summary.ok > 0);
+    let second = session().run().await;
+    assert_eq!(second.summary.stopped, Some(StopReason::Cost));
+    assert_eq!(
+        (second.summary.kept.0, second.summary.attempts),
+        (first.summary.ok, 0)
+    );
+}
+
+/// Several choices of an answer cost as much each.
+#[tokio::test(start_paused = true)]
+async fn the_cap_on_cost_counts_every_choice() {
+    let attempts = |choices: Option<&str>| {
+        let mut scenario = many();
+        scenario.settings.concurrency = fixed(1_000);
+        scenario.settings.max_cost = Some(Usd::from_dollars(0.0005).unwrap());
+        scenario.settings.max_tokens = Some(100);
+        scenario.parameters.extra = choices
+            .map(|n| ("n".to_owned(), RawValue::from_string(n.to_owned()).unwrap()))
+            .into_iter()
+            .collect();
+        scenario.sim.script = Some(Arc::new(|_| Action::Odd(Oddity::NoUsage)));
+        async { scenario.run().await.summary.attempts }
+    };
+    let (one, eight) = (attempts(None).await, attempts(Some("8")).await);
+    assert!(one > 0 && eight <= one / 4, "{one} {eight}");
 }
