@@ -375,6 +375,7 @@ mod tests {
             asked: None,
             was: None,
             recalled: false,
+            along: false,
             body: b"{}",
         }
     }
