@@ -30,7 +30,7 @@ there, with its time, tokens and cost; one that fails holds up no other.
 
 Examples:
   forebay ask -m gpt-4o-mini \"Why is the sky blue?\"
-  forebay ask -m claude-sonnet-4-5 -m gpt-4o -m gemini-2.0-flash \"Name a fish.\"
+  forebay ask -m claude-sonnet-4-5 -m gpt-4o -m gemini-3.8-flash \"Name a fish.\"
   forebay ask -m ollama/llama3.2 \"Sum this up\" < report.txt
   forebay ask -m gpt-4o --image chart.png --schema chart.schema.json \"Read it\"
 
