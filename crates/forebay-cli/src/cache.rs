@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use forebay::cache::{self, Cache, CacheLimits};
+use forebay::endpoint::Endpoint;
 use forebay::error::Error;
 use serde_json::json;
 
@@ -14,6 +15,18 @@ use crate::report::units;
 
 /// The folder of this program's cache among those of others.
 const NAME: &str = "forebay";
+
+/// Headers that say who asks and who pays, which changes no answer.
+const WHO_ASKS: [&str; 8] = [
+    "authorization",
+    "proxy-authorization",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "cookie",
+    "openai-organization",
+    "openai-project",
+];
 
 /// Opens the cache that the flags ask for. What is wrong with it is told, and the run goes on
 /// without it.
@@ -64,16 +77,32 @@ fn opened(
         max_age: args.cache_max_age.unwrap_or(usual.max_age),
     };
     // The simulated provider has another port each time.
-    let scope = match server.is_simulated() {
+    let mut scope = match server.is_simulated() {
         true => "sim".to_owned(),
         false => server.endpoint().base_url.to_string(),
     };
+    push_headers(&mut scope, server.endpoint());
     match Cache::open(&folder, &scope, &limits) {
         Ok(cache) => Ok(Some(cache)),
         Err(error) => {
             warn(&format!("warning: {error}; going on without it"));
             Ok(None)
         }
+    }
+}
+
+/// Adds the further headers that may change an answer, such as `anthropic-beta` or one by which a
+/// gateway chooses a model.
+fn push_headers(scope: &mut String, endpoint: &Endpoint) {
+    let mut headers: Vec<_> = endpoint
+        .headers
+        .iter()
+        .filter(|(name, _)| !WHO_ASKS.contains(&name.as_str()))
+        .collect();
+    headers.sort_by_key(|(name, _)| name.as_str());
+    for (name, value) in headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        scope.push_str(&format!("\n{name}: {value}"));
     }
 }
 

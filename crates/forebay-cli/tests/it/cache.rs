@@ -219,3 +219,21 @@ fn the_usual_folder_is_that_of_caches() {
     let embed = sim.run(&folder, &["in.txt", "--embed", CACHE]);
     embed.ends(2).says(&["--cache does not keep vectors"]);
 }
+
+#[test]
+fn a_header_that_may_change_the_answer_is_part_of_the_question() {
+    let folder = Folder::with("in.txt", THREE);
+    let mut sim = Simulator::quick();
+    let runs = [
+        (&["-o", "a.jsonl"][..], 3),
+        (&["-o", "b.jsonl", "--header", "x-variant: b"], 6),
+        (&["-o", "c.jsonl", "--header", "X-Variant: b"], 6),
+        (&["-o", "d.jsonl", "--header", "OpenAI-Organization: d"], 6),
+        (&["-o", "e.jsonl", "--header", "x-variant: e"], 9),
+    ];
+    for (more, asked) in runs {
+        let args = [&["in.txt", CACHE, "-q"], more].concat();
+        sim.run(&folder, &args).ends(0);
+        assert_eq!(requests(&mut sim), asked, "{more:?}");
+    }
+}

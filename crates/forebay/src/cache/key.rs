@@ -14,8 +14,8 @@ impl Key {
     /// The BLAKE3 hash of dialect, scope, path and the body's members as they are written, each
     /// with its length before it, so that no two of them run into each other.
     ///
-    /// A request for a stream has the key of the same request without one. No key and no header
-    /// is part of it.
+    /// A request for a stream has the key of the same request without one. No key is part of
+    /// it, and headers only as far as the scope names them.
     pub(super) fn of(scope: &str, asked: &Asked) -> Key {
         let mut hasher = blake3::Hasher::new();
         let mut add = |part: &[u8]| {

@@ -63,7 +63,8 @@ impl Fault {
 impl Cache {
     /// Opens the cache in a folder, which is made when it is missing, for its owner only.
     ///
-    /// `scope` is the base URL that is asked, or another name for who answers. A file that is
+    /// `scope` is the base URL that is asked, or another name for who answers, with whatever else
+    /// changes answers and is in no body. A file that is
     /// damaged is put aside as `answers.db.damaged`, and [`Cache::fault`] tells so.
     ///
     /// # Errors
