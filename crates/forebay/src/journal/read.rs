@@ -230,7 +230,9 @@ impl History {
     }
 
     fn close(&mut self, record: &Record<'_>) {
-        if let Some(key) = record.key()
+        // An answer from earlier ends no attempt, though another item's may have the same key.
+        if record.cached != Some(true)
+            && let Some(key) = record.key()
             && let Some(open) = self.open.get_mut(&key)
         {
             open.attempts -= 1;

@@ -93,6 +93,8 @@ pub struct Record<'a> {
     pub copy: Option<bool>,
     /// Whether the item travels in the request of the item recorded before it.
     pub along: Option<bool>,
+    /// Whether the answer is one from earlier, for which nothing was sent.
+    pub cached: Option<bool>,
     /// Items in the input, or seconds that a session took.
     pub total: Option<f64>,
     /// The row's body.

@@ -117,6 +117,34 @@ fn finished_rows_are_found_again_and_totals_add_up() {
 }
 
 #[test]
+fn an_answer_from_earlier_ends_no_attempt_of_the_same_request() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("j");
+    let mut journal = open(&path);
+    journal.sent(&first(7), Some(Usd::from_picos(9)));
+    journal
+        .done(&Done {
+            key: Key(7),
+            index: 8,
+            custom_id: None,
+            fields: 1,
+            failure: None,
+            bill: Bill::default(),
+            asked: None,
+            was: None,
+            recalled: true,
+            along: false,
+            body: b"{}",
+        })
+        .unwrap();
+    journal.flush().unwrap();
+    drop(journal);
+    let total = Journal::open(options(&path)).unwrap().history().total();
+    assert_eq!((total.ok, total.maybe_billed), (1, 1));
+    assert_eq!(total.at_risk, Usd::from_picos(9));
+}
+
+#[test]
 fn a_row_whose_other_fields_changed_is_kept_with_the_new_ones() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("j");
