@@ -92,13 +92,19 @@ pub fn check(evidence: Evidence<'_>, bounds: &Bounds) -> io::Result<Report> {
         .as_mut()
         .map(|source| sessions::read(source, &mut facts, bounds, &secrets, &mut report))
         .transpose()?;
-    let rows = rows
+    let mut rows = rows
         .as_mut()
         .map(|rows| rows::read(rows, &mut facts, journal.as_ref(), &secrets, &mut report))
         .transpose()?;
+    let journal_facts = journal.as_ref();
     let errors = errors
-        .map(|source| rows::read_errors(source, &secrets, &mut report))
+        .map(|source| rows::read_errors(source, &mut facts, journal_facts, &secrets, &mut report))
         .transpose()?;
+    if let (Some(rows), Some(errors)) = (&mut rows, &errors)
+        && errors.foreign
+    {
+        rows.add(errors, &mut report);
+    }
     let log = log
         .as_mut()
         .map(|log| requests::read(log, &mut facts, &secrets, &mut report))

@@ -31,6 +31,8 @@ struct Members<'a> {
     attempts: Option<&'a RawValue>,
     #[serde(borrow)]
     response: Option<&'a RawValue>,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -44,6 +46,12 @@ struct Usage {
 #[derive(Debug, Deserialize)]
 struct Response {
     status_code: Option<u16>,
+}
+
+#[derive(Debug, Deserialize)]
+struct BatchResult<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -71,12 +79,18 @@ pub(super) struct Row<'a> {
     pub(super) kind: Option<&'a str>,
     /// The hash of everything after `custom_id` and `index`.
     pub(super) content: u64,
+    /// Whether it is a line of another tool's format, which has none of the members of a row but
+    /// perhaps its `custom_id`.
+    pub(super) foreign: bool,
 }
 
 impl<'a> Row<'a> {
     /// Reads a row of the results, or the `row` of a journal, which lacks the first members.
     pub(super) fn parse(text: &'a str) -> Option<Row<'a>> {
         let text = text.trim();
+        if text.starts_with('[') {
+            return Row::of_the_cookbook(text);
+        }
         let members: Members<'a> = serde_json::from_str(text).ok()?;
         let refused = members.response.is_some_and(|response| {
             let response = serde_json::from_str::<Response>(response.get()).ok();
@@ -97,13 +111,26 @@ impl<'a> Row<'a> {
             let error: RowError<'a> = serde_json::from_str(error.get()).ok()?;
             error.kind.map(|kind| kind.get().trim_matches('"'))
         });
+        let of_a_row = [
+            members.index,
+            members.output,
+            members.usage,
+            members.attempts,
+        ];
+        let foreign = of_a_row.iter().all(Option::is_none) && kind.is_none();
+        let errored = foreign
+            && members.result.is_some_and(|result| {
+                let result = serde_json::from_str::<BatchResult<'_>>(result.get()).ok();
+                result.and_then(|result| result.kind).as_deref() != Some("succeeded")
+            });
         Some(Row {
-            ok: members.error.is_none() && !refused,
+            ok: members.error.is_none() && !refused && !errored,
             answered: [
                 members.output,
                 members.embedding,
                 members.tool_calls,
                 members.response,
+                members.result.filter(|_| foreign),
             ]
             .iter()
             .any(Option::is_some),
@@ -114,6 +141,25 @@ impl<'a> Row<'a> {
             cost: members.cost_usd.and_then(picos),
             kind,
             content: content(text, &members),
+            foreign,
+        })
+    }
+
+    /// Reads a line of the cookbook's script: the request, then the answer or a list of errors.
+    fn of_the_cookbook(text: &'a str) -> Option<Row<'a>> {
+        let members: Vec<&'a RawValue> = serde_json::from_str(text).ok()?;
+        let ok = members.get(1)?.get().starts_with('{');
+        Some(Row {
+            ok,
+            answered: ok,
+            id: None,
+            index: None,
+            attempts: None,
+            usage: None,
+            cost: None,
+            kind: None,
+            content: xxh3_64(text.as_bytes()),
+            foreign: true,
         })
     }
 }

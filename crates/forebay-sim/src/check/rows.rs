@@ -2,7 +2,7 @@
 //!
 //! Owns what can be judged while rows are read. Never knows the log.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::BuildHasherDefault;
 use std::io;
@@ -53,9 +53,29 @@ pub(super) struct RowFacts {
     pub(super) failed_content: u64,
     pub(super) indexes: Set,
     ids: Set,
+    /// Whether there are lines of another tool's format, which are found in the journal by their
+    /// `custom_id` alone.
+    pub(super) foreign: bool,
+    /// Lines of another tool's format whose record was not found.
+    pub(super) unmatched: u64,
 }
 
 impl RowFacts {
+    /// Adds the errors file of another tool's format, which has the rows that the results lack.
+    pub(super) fn add(&mut self, errors: &RowFacts, report: &mut Report) {
+        self.foreign = true;
+        self.rows += errors.rows;
+        self.ok += errors.ok;
+        self.failed += errors.failed;
+        self.ok_sent += errors.ok_sent;
+        self.unmatched += errors.unmatched;
+        let both = self.ids.intersection(&errors.ids).count();
+        if both > 0 {
+            let what = format!("{both} of its custom_ids are in {} too", self.name);
+            report.violated(Invariant::OneRow, &errors.name, what);
+        }
+    }
+
     /// Indexes that are missing between the first and the last, and their number.
     pub(super) fn missing(&self) -> (Vec<u64>, u64) {
         let (Some(first), Some(last)) = (self.indexes.iter().min(), self.indexes.iter().max())
@@ -74,6 +94,7 @@ impl RowFacts {
 
     fn note(&mut self, row: &Row<'_>) {
         self.rows += 1;
+        self.foreign |= row.foreign;
         match row.ok {
             true => self.ok += 1,
             false => {
@@ -101,6 +122,7 @@ pub(super) fn read(
         ..RowFacts::default()
     };
     let journal = journal.filter(|journal| journal.finished.is_none());
+    let mut keys = None;
     each_row(rows, secrets, report, |report, row, place| {
         total.note(&row);
         unique(&mut total, &row, place, report);
@@ -111,19 +133,44 @@ pub(super) fn read(
                 "an ok row without an answer".into(),
             );
         }
-        if let Some(journal) = journal {
-            compare(&row, journal, facts, place, report);
+        match journal {
+            Some(_) if row.foreign => {
+                total.unmatched += u64::from(!find(&row, facts, &mut keys));
+            }
+            Some(journal) => compare(&row, journal, facts, place, report),
+            None => {}
         }
     })?;
     Ok(total)
 }
 
-/// Reads the errors file, which repeats the failed rows.
+/// The request of each item with a record, by the hash of its `custom_id`.
+fn keys_by_id(facts: &Facts) -> HashMap<u64, u128> {
+    let mut records: Vec<_> = facts.done.values().filter(|done| !done.several).collect();
+    // Of several sessions, the last one has the row.
+    records.sort_unstable_by_key(|done| done.line);
+    records.iter().map(|done| (done.id, done.key)).collect()
+}
+
+/// Finds the record of a line of another tool's format, and says whether there is one.
+fn find(row: &Row<'_>, facts: &mut Facts, keys: &mut Option<HashMap<u64, u128>>) -> bool {
+    let keys = keys.get_or_insert_with(|| keys_by_id(facts));
+    let key = row.id.and_then(|id| keys.get(&id));
+    if let Some(key) = key {
+        facts.keys.entry(*key).or_default().rows += 1;
+    }
+    key.is_some()
+}
+
+/// Reads the errors file, which repeats the failed rows; in another tool's format it has them
+/// alone.
 ///
 /// # Errors
 /// When it cannot be read or has no rows.
 pub(super) fn read_errors(
     source: Source<'_>,
+    facts: &mut Facts,
+    journal: Option<&JournalFacts>,
     secrets: &Secrets,
     report: &mut Report,
 ) -> io::Result<RowFacts> {
@@ -131,6 +178,8 @@ pub(super) fn read_errors(
         name: source.name.clone(),
         ..RowFacts::default()
     };
+    let has_records = journal.is_some_and(|journal| journal.finished.is_none());
+    let mut keys = None;
     let format = Format::Lines;
     each_row(
         &mut Rows { source, format },
@@ -145,13 +194,18 @@ pub(super) fn read_errors(
                     "an ok row among the errors".into(),
                 );
             }
+            if row.foreign {
+                unique(&mut total, &row, place, report);
+                let lost = has_records && !find(&row, facts, &mut keys);
+                total.unmatched += u64::from(lost);
+            }
         },
     )?;
     Ok(total)
 }
 
 fn unique(total: &mut RowFacts, row: &Row<'_>, place: &str, report: &mut Report) {
-    if row.index.is_none() && row.id.is_none() {
+    if row.index.is_none() && row.id.is_none() && !row.foreign {
         let what = "a row with neither index nor custom_id";
         return report.violated(Invariant::OneRow, place, what.into());
     }

@@ -7,7 +7,7 @@ mod run;
 
 use forebay_sim::check::Invariant;
 
-use run::{Run, answer, request, row, sent, session};
+use run::{Run, answer, request, row, sent, session, violated};
 
 #[test]
 fn a_clean_run_is_clean_and_everything_was_checked() {
@@ -139,6 +139,57 @@ fn another_clients_results_are_judged_by_what_there_is() {
     run.bounds.items = Some(3);
     let report = run.judged();
     assert_eq!((report.counts.rows, report.counts.ok_rows), (3, 2));
+}
+
+/// Lines as other tools write them are judged by their number, their names and their outcome, and
+/// nobody is accused of what they cannot say.
+#[test]
+fn rows_in_the_formats_of_other_tools_are_no_violations() {
+    let openai = |n: u64, status: u16| {
+        format!(
+            r#"{{"id":"b{n}","custom_id":"item-{n}","response":{{"status_code":{status},"body":{{}}}},"error":null}}"#
+        )
+    };
+    let mut batch = Run::clean();
+    batch.rows = [0, 1, 3, 4, 5].map(|n| openai(n, 200)).into();
+    batch.errors = vec![openai(2, 400)];
+    let report = batch.judged();
+    assert!(report.is_clean(), "{report}");
+    assert_eq!((report.counts.rows, report.counts.ok_rows), (6, 5));
+
+    batch.errors = vec![openai(1, 400)];
+    let report = batch.judged();
+    assert!(
+        report.to_string().contains("1 of its custom_ids"),
+        "{report}"
+    );
+    batch.errors.clear();
+    assert_eq!(violated(&batch.judged()), ["I1", "I6"]);
+    batch.errors = vec![openai(2, 400)];
+    batch.rows[1] = openai(0, 200);
+    assert!(violated(&batch.judged()).contains(&"I1"));
+
+    let mut messages = Run::clean();
+    messages.rows = (0..6)
+        .map(|n| {
+            let kind = if n == 2 { "errored" } else { "succeeded" };
+            format!(r#"{{"custom_id":"item-{n}","result":{{"type":"{kind}"}}}}"#)
+        })
+        .collect();
+    messages.errors.clear();
+    let report = messages.judged();
+    assert!(report.is_clean(), "{report}");
+    assert_eq!((report.counts.rows, report.counts.ok_rows), (6, 5));
+
+    let mut cookbook = Run::clean();
+    cookbook.rows = vec![r#"[{"model":"m"}, {"object":"list"}, {"row":1}]"#.into(); 6];
+    cookbook.rows[2] = r#"[{"model":"m"}, ["no"]]"#.into();
+    cookbook.errors.clear();
+    let report = cookbook.judged();
+    assert!(report.is_clean(), "{report}");
+    assert_eq!((report.counts.rows, report.counts.ok_rows), (6, 5));
+    cookbook.rows.pop();
+    assert_eq!(violated(&cookbook.judged()), ["I1", "I6"]);
 }
 
 /// What is left of a complete run's journal tells its totals, and which checks are lost.
