@@ -325,6 +325,22 @@ fn fill_names(turns: &mut [Turn<'_>]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Puts calls into the assistant's message before them. Some forms write each of several calls
+/// at once as an item of its own; other dialects refuse a call that is not followed by its result.
+pub(super) fn gather_calls(turns: Vec<Turn<'_>>) -> Vec<Turn<'_>> {
+    let is_call = |piece: &Piece<'_>| matches!(piece, Piece::Call(_));
+    let mut out: Vec<Turn<'_>> = Vec::with_capacity(turns.len());
+    for turn in turns {
+        match out.last_mut() {
+            Some(last) if last.role == Role::Assistant && turn.pieces.iter().all(is_call) => {
+                last.pieces.extend(turn.pieces);
+            }
+            _ => out.push(turn),
+        }
+    }
+    out
+}
+
 /// Puts what tools gave back into one message where several follow each other, as some dialects
 /// want all results of a message's calls in the next message.
 pub(super) fn gather_results(turns: Vec<Turn<'_>>) -> Vec<Turn<'_>> {

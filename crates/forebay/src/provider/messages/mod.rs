@@ -57,6 +57,7 @@ pub(super) fn said(dialect: Dialect, request: &Request) -> Result<Said<'_>, Fail
         Content::Raw(_) => return Err(invalid("a raw request cannot be written anew")),
     };
     turn::settle(&mut turns, link)?;
+    let mut turns = turn::gather_calls(turns);
     if let Some(system) = request.system.as_deref().filter(|_| !own_system) {
         turns.insert(0, Turn::text(Role::System, system));
     }

@@ -71,6 +71,37 @@ fn every_form_is_translated_into_every_dialect() {
 }
 
 #[test]
+fn calls_at_once_become_one_message_of_the_assistant() {
+    let items = json!([
+        {"role": "user", "content": "both"},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "well"}]},
+        {"type": "function_call", "call_id": "a", "name": "f", "arguments": "{}"},
+        {"type": "function_call", "call_id": "b", "name": "g", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "a", "output": "1"},
+        {"type": "function_call_output", "call_id": "b", "output": "2"},
+    ]);
+    let neutral = conversation(vec![
+        message(Role::User, vec![text("both")]),
+        message(
+            Role::Assistant,
+            vec![text("well"), call("a", "f", "{}"), call("b", "g", "{}")],
+        ),
+        message(
+            Role::User,
+            vec![result("a", "f", "1"), result("b", "g", "2")],
+        ),
+    ]);
+    let items = messages(&items.to_string());
+    for dialect in [Dialect::Chat, Dialect::Anthropic, Dialect::Gemini] {
+        assert_eq!(
+            value(dialect, &items),
+            value(dialect, &neutral),
+            "{dialect:?}"
+        );
+    }
+}
+
+#[test]
 fn the_endpoints_own_form_passes_byte_for_byte() {
     for (form, json) in forms() {
         // Two of them have no place for system messages in the array.
