@@ -84,6 +84,9 @@ impl Screen {
         }
         .write(&mut line);
         line.push(b'\n');
+        if self.is_terminal {
+            line = escaped(&line).into_bytes();
+        }
         let mut out = io::stdout().lock();
         out.write_all(&line)?;
         out.flush()
@@ -186,9 +189,30 @@ fn harmless(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// JSON that says the same without the control characters that JSON allows: 7F to 9F.
+fn escaped(json: &[u8]) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in String::from_utf8_lossy(json).chars() {
+        match c {
+            '\u{7f}'..='\u{9f}' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_on_a_terminal_says_the_same_without_control_characters() {
+        let json = "{\"output\":\"a \u{9b}31m \u{7f} ç 漢\"}\n";
+        let shown = escaped(json.as_bytes());
+        assert_eq!(shown, "{\"output\":\"a \\u009b31m \\u007f ç 漢\"}\n");
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(value(&shown), value(json));
+    }
 
     #[test]
     fn no_control_character_reaches_a_terminal() {

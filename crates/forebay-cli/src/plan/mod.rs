@@ -166,6 +166,10 @@ fn file_cost(config: &ConfigFile) -> Option<forebay::money::Usd> {
 /// A cap needs a price and a longest answer.
 fn check_cap(model: Option<&ModelInfo>, name: &str, max_tokens: Option<u32>) -> Result<(), Error> {
     match model {
+        None if name.is_empty() => Err(Error::config(
+            "--max-cost cannot be kept: the requests' model is not known before they are read",
+        )
+        .with_hint("name it with --model NAME")),
         None => Err(Error::config(format!(
             "--max-cost cannot be kept: no price is known for {name}"
         ))

@@ -4,7 +4,7 @@ use forebay::error::Error;
 use forebay::item::Item;
 use forebay::journal::{Entry, Key, KeyTable};
 use forebay::outcome::{Failure, FailureKind};
-use forebay::source::{Prompting, Source};
+use forebay::source::{Format, Prompting, Requests, Source};
 
 use crate::plan::Plan;
 
@@ -32,7 +32,12 @@ pub(super) fn check(plan: &Plan, source: &Source) -> Result<(), Error> {
                 "items {first} and {} both have the key {id:?} (counted from 0)",
                 item.index
             ))
-            .with_hint("make keys unique, or name another --id-field"));
+            .with_hint(match plan.input.format {
+                Some(Format::Requests(Requests::OpenAiBatch | Requests::AnthropicBatch)) => {
+                    "give each line a custom_id of its own"
+                }
+                _ => "make keys unique, or name another --id-field",
+            }));
         }
     }
     Ok(())

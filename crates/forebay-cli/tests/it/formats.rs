@@ -209,7 +209,7 @@ fn what_does_not_fit_a_batch_file_is_refused() {
         ),
         (
             &["twice.jsonl", "-m", "sim/x"],
-            "both have the key \"chat\"",
+            "both have the key \"chat\" (counted from 0)\n hint: give each line a custom_id",
         ),
         (
             &["batch.jsonl", "plain.jsonl", "-m", "sim/x"],
@@ -262,6 +262,20 @@ fn what_does_not_fit_a_batch_file_is_refused() {
     piped
         .ends(2)
         .says(&["stdin is an OpenAI Batch file", "--format openai-batch"]);
+    let piped = [
+        "run",
+        "-",
+        "--provider",
+        "openai",
+        "--format",
+        "openai-batch",
+    ];
+    let capped = [&piped[..], &["--max-cost", "1"]].concat();
+    let capped = folder.forebay(&capped).env("OPENAI_API_KEY", "k");
+    capped
+        .stdin(BATCH)
+        .ends(2)
+        .says(&["--max-cost cannot be kept", "name it with --model NAME"]);
     let piped = ["run", "-", "-m", "sim/x", "--format", "openai-batch"];
     assert_eq!(folder.forebay(&piped).stdin(BATCH).ends(1).rows().len(), 6);
 }

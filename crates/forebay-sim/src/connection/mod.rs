@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::dialect::{Around, Dialect, Frames, Operation, Step};
 use crate::faults::decide;
-use crate::http::{Input, Method, Output, ReadError, Request};
+use crate::http::{Input, Method, Output, ReadError, Request, unescape};
 use crate::log::{DropReason, key_of};
 use crate::plan::{Answer, Generation, Order, Plan, Planner};
 use crate::route::Route;
@@ -135,12 +135,13 @@ where
         let config = &self.shared.config;
         let head = &request.head;
         let body = self.input.body(request);
+        let model = match Route::of(self.input.text(head.path)) {
+            Route::Call(_, model) => model.map(unescape),
+            Route::Resource(_) | Route::Health | Route::Metrics | Route::Unknown => None,
+        };
         let around = Around {
             anthropic_version: head.anthropic_version.map(|span| self.input.bytes(span)),
-            model: match Route::of(self.input.text(head.path)) {
-                Route::Call(_, model) => model,
-                Route::Resource(_) | Route::Health | Route::Metrics | Route::Unknown => None,
-            },
+            model: model.as_deref(),
             query: self.input.text(head.query),
         };
         let parsed = ticket.operation.parse(around, body);

@@ -56,6 +56,16 @@ async fn content_has_every_field() {
     );
 }
 
+/// A client writes the colon of a name so that it is not taken for that of the verb.
+#[tokio::test(start_paused = true)]
+async fn names_of_models_may_be_percent_encoded() {
+    let path = "/v1beta/models/fault-503%3A1:generateContent";
+    let sim = Sim::new(quick());
+    let mut client = Client::connect(&sim);
+    assert_eq!(client.ask(ask(path, "abcd")).await.status, 503);
+    assert_eq!(client.ask(ask(path, "abcd")).await.status, 200);
+}
+
 #[tokio::test(start_paused = true)]
 async fn streams_are_events_without_a_terminator() {
     let answer = one(quick(), ask(EVENTS, "eight ch")).await;
