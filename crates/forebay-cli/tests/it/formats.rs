@@ -280,6 +280,19 @@ fn what_does_not_fit_a_batch_file_is_refused() {
     assert_eq!(folder.forebay(&piped).stdin(BATCH).ends(1).rows().len(), 6);
 }
 
+/// A row has one vector at the most, but what was paid for is kept.
+#[test]
+fn vectors_of_a_list_of_texts_are_in_the_providers_body() {
+    let line = r#"{"custom_id":"a","method":"POST","url":"/v1/embeddings","body":{"model":"m","input":["x","y"]}}"#;
+    let folder = Folder::with("batch.jsonl", format!("{line}\n"));
+    let run = ["run", "batch.jsonl", "-m", "sim/any", "-o", "own.csv", "-q"];
+    folder.forebay(&run).ends(0);
+    let run = ["run", "batch.jsonl", "-m", "sim/any", "-q"];
+    let rows = folder.forebay(&run).ends(0).rows();
+    assert_eq!(rows[0]["raw"]["data"].as_array().unwrap().len(), 2);
+    assert!(folder.read("own.csv").contains("\"\"embedding\"\""));
+}
+
 #[test]
 fn raw_requests_are_bodies_of_their_dialect() {
     let lines = concat!(

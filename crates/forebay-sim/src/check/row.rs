@@ -33,6 +33,8 @@ struct Members<'a> {
     response: Option<&'a RawValue>,
     #[serde(borrow)]
     result: Option<&'a RawValue>,
+    #[serde(borrow)]
+    raw: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -46,6 +48,12 @@ struct Usage {
 #[derive(Debug, Deserialize)]
 struct Response {
     status_code: Option<u16>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Body<'a> {
+    #[serde(borrow)]
+    object: Option<Cow<'a, str>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -131,6 +139,8 @@ impl<'a> Row<'a> {
                 members.tool_calls,
                 members.response,
                 members.result.filter(|_| foreign),
+                // The vectors of several texts stand only there.
+                members.raw.filter(|raw| is_a_list(raw)),
             ]
             .iter()
             .any(Option::is_some),
@@ -162,6 +172,11 @@ impl<'a> Row<'a> {
             foreign: true,
         })
     }
+}
+
+fn is_a_list(raw: &RawValue) -> bool {
+    let body = serde_json::from_str::<Body<'_>>(raw.get()).ok();
+    body.and_then(|body| body.object).as_deref() == Some("list")
 }
 
 /// The hash of a `custom_id`.

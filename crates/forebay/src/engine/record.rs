@@ -81,7 +81,8 @@ impl Dispatcher<'_> {
             Ok(reply) => reply.usage = usage,
             Err(failure) => failure.usage = usage.map(Box::new),
         }
-        let raw = trace.raw_answer().filter(|_| self.settings.raw);
+        let keeps_raw = self.settings.raw || is_only_in_the_body(&outcome);
+        let raw = trace.raw_answer().filter(|_| keeps_raw);
         let duration = trace.duration;
         let failure = outcome.as_ref().err();
         let attempts = work.tries.attempts;
@@ -229,6 +230,14 @@ impl Dispatcher<'_> {
         let followers = self.take_followers(work);
         self.summary.pending += followers.len() as u64;
     }
+}
+
+/// Whether an answer is none that a row's members can hold, such as the vectors of a list of texts
+/// in one whole request.
+fn is_only_in_the_body(outcome: &Outcome) -> bool {
+    matches!(outcome, Ok(reply) if reply.text.is_none()
+        && reply.tool_calls.is_none()
+        && reply.embedding.is_none())
 }
 
 fn is_answer(outcome: &Outcome) -> bool {
