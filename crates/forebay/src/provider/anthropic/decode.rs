@@ -1,15 +1,13 @@
 //! Reads answers of the Anthropic messages dialect.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::fields;
-use crate::outcome::{Failure, FailureKind, Outcome, Reply, Usage};
-use crate::provider::errors::{Context, EMPTY_REPLY, holds_error};
+use crate::outcome::{Failure, Outcome, Usage};
+use crate::provider::errors::{Context, holds_error};
 use crate::provider::json::Scalar;
-use crate::provider::reply;
+use crate::provider::reply::{self, Said};
 
 #[derive(Deserialize)]
 struct Answered<'a> {
@@ -56,21 +54,7 @@ pub(in crate::provider) fn decode(context: &Context<'_>) -> Outcome {
         return Err(refusal(context, answered.stop_details, usage));
     }
     let finish_reason = reply::finish_reason(reason);
-    let (text, tool_calls) = blocks(content);
-    let text = reply::text(text, &finish_reason, tool_calls.is_some());
-    if text.is_none() && tool_calls.is_none() {
-        let message = "the answer holds neither text nor tool calls";
-        return Err(context.failed(FailureKind::Malformed, Some(EMPTY_REPLY), message, usage));
-    }
-    Ok(Reply {
-        text,
-        tool_calls,
-        parsed: None,
-        embedding: None,
-        finish_reason,
-        model: answered.model.text().map(str::to_owned),
-        usage,
-    })
+    said(content).end(context, finish_reason, &answered.model, usage)
 }
 
 fn refusal(context: &Context<'_>, details: Option<&RawValue>, usage: Option<Usage>) -> Failure {
@@ -82,35 +66,32 @@ fn refusal(context: &Context<'_>, details: Option<&RawValue>, usage: Option<Usag
     context.filtered("refusal", &message, usage)
 }
 
-/// The joined text of an answer's blocks, and its tool calls as a JSON array.
-fn blocks(content: &RawValue) -> (Option<Cow<'_, str>>, Option<Box<RawValue>>) {
+/// What an answer's blocks say.
+fn said(content: &RawValue) -> Said<'_> {
+    let mut said = Said::default();
     // Some gateways write a plain string here.
     if let Some(text) = fields::as_str(content) {
-        return (Some(text), None);
+        said.add_text(Some(text));
+        return said;
     }
-    let blocks: Vec<Block<'_>> = fields::decode(content).unwrap_or_default();
-    let calls_tools = blocks.iter().any(|b| b.kind.text() == Some("tool_use"));
-    let text = blocks
+    let raws: Vec<&RawValue> = fields::decode(content).unwrap_or_default();
+    let read = |raw| fields::decode(raw).map(|block: Block<'_>| (block, raw.get()));
+    // A list with anything but blocks in it is none.
+    let blocks: Vec<_> = raws
         .into_iter()
-        .filter(|block| block.kind.text() == Some("text"))
-        .filter_map(|block| block.text.into_text())
-        .reduce(|have, more| have + more);
-    let tool_calls = calls_tools.then(|| tool_uses(content)).flatten();
-    (text, tool_calls)
-}
-
-/// The blocks that call tools, as written.
-fn tool_uses(content: &RawValue) -> Option<Box<RawValue>> {
-    let raws: Vec<&RawValue> = fields::decode(content).ok()?;
-    let calls: Vec<&str> = raws
-        .into_iter()
-        .filter(|raw| {
-            let block: Result<Block<'_>, _> = fields::decode(raw);
-            block.is_ok_and(|block| block.kind.text() == Some("tool_use"))
-        })
-        .map(RawValue::get)
-        .collect();
-    RawValue::from_string(format!("[{}]", calls.join(","))).ok()
+        .map(read)
+        .collect::<Result<_, _>>()
+        .unwrap_or_default();
+    let mut calls = Vec::new();
+    for (block, raw) in blocks {
+        match block.kind.text() {
+            Some("text") => said.add_text(block.text.into_text()),
+            Some("tool_use") => calls.push(raw),
+            _ => {}
+        }
+    }
+    said.set_calls(&calls);
+    said
 }
 
 #[derive(Deserialize)]

@@ -4,16 +4,15 @@
 //! there is an answer in it. A server that streams without events answers with a list of parts,
 //! which count as one answer.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::fields;
-use crate::outcome::{Failure, FailureKind, FinishReason, Outcome, Reply, Usage};
-use crate::provider::errors::{Context, EMPTY_REPLY, holds_error};
+use crate::outcome::{Failure, FailureKind, FinishReason, Outcome, Usage};
+use crate::provider::errors::{Context, holds_error};
 use crate::provider::json::{self, Scalar};
-use crate::provider::{Answer, reply, stream};
+use crate::provider::reply::{self, Parts, Said};
+use crate::provider::{Answer, stream};
 
 #[derive(Deserialize)]
 struct Answered<'a> {
@@ -43,20 +42,29 @@ struct Content<'a> {
     parts: Option<&'a RawValue>,
 }
 
+/// A part of a content.
 #[derive(Deserialize)]
-struct Part<'a> {
+pub(in crate::provider) struct Part<'a> {
     #[serde(borrow, default)]
-    text: Scalar<'a>,
+    pub(in crate::provider) text: Scalar<'a>,
     #[serde(borrow, default)]
     thought: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "functionCall")]
-    call: Option<&'a RawValue>,
+    pub(in crate::provider) call: Option<&'a RawValue>,
 }
 
+impl Part<'_> {
+    /// Whether its text is what the model thinks before it answers.
+    pub(in crate::provider) fn is_thought(&self) -> bool {
+        self.thought.is_some_and(|thought| thought.get() == "true")
+    }
+}
+
+/// What became of the prompt.
 #[derive(Deserialize)]
-struct PromptFeedback<'a> {
+pub(in crate::provider) struct PromptFeedback<'a> {
     #[serde(borrow, default, rename = "blockReason")]
-    block_reason: Scalar<'a>,
+    pub(in crate::provider) block_reason: Scalar<'a>,
 }
 
 /// Reads an answer with a status from 200 to 299.
@@ -91,25 +99,12 @@ fn decode_one(context: &Context<'_>) -> Outcome {
     if let Some(reason) = reason {
         stopped(context, reason, usage)?;
     }
-    let said = candidate.content.map(Said::of).unwrap_or_default();
+    let said = candidate.content.map(read_content).unwrap_or_default();
     let finish_reason = match reply::finish_reason(reason) {
         FinishReason::Stop if said.calls.is_some() => FinishReason::ToolCalls,
         reason => reason,
     };
-    let text = reply::text(said.text, &finish_reason, said.calls.is_some());
-    if text.is_none() && said.calls.is_none() {
-        let message = "the answer holds neither text nor tool calls";
-        return Err(context.failed(FailureKind::Malformed, Some(EMPTY_REPLY), message, usage));
-    }
-    Ok(Reply {
-        text,
-        tool_calls: said.calls,
-        parsed: None,
-        embedding: None,
-        finish_reason,
-        model: answered.model.text().map(str::to_owned),
-        usage,
-    })
+    said.end(context, finish_reason, &answered.model, usage)
 }
 
 /// What an answer without a candidate is: a blocked prompt, or nothing.
@@ -162,43 +157,27 @@ fn stopped(context: &Context<'_>, reason: &str, usage: Option<Usage>) -> Result<
 }
 
 /// What the parts of a content say.
-#[derive(Default)]
-struct Said<'a> {
-    text: Option<Cow<'a, str>>,
-    calls: Option<Box<RawValue>>,
-}
-
-impl<'a> Said<'a> {
-    fn of(content: &'a RawValue) -> Said<'a> {
-        let content: Option<Content<'_>> = json::object(content);
-        let parts = content.and_then(|content| content.parts);
-        let raws: Vec<&RawValue> = parts
-            .and_then(|raw| fields::decode(raw).ok())
-            .unwrap_or_default();
-        let mut said = Said::default();
-        let mut calls = Vec::new();
-        for raw in raws {
-            let Some(part) = json::object::<Part<'_>>(raw) else {
-                continue;
-            };
-            if part.call.is_some_and(|call| call.get().starts_with('{')) {
-                // With the signature beside it, which has to be sent back.
-                calls.push(raw.get());
-                continue;
-            }
-            let is_thought = part.thought.is_some_and(|thought| thought.get() == "true");
-            if let Some(more) = part.text.into_text().filter(|_| !is_thought) {
-                said.text = Some(match said.text.take() {
-                    Some(have) => have + more,
-                    None => more,
-                });
-            }
+fn read_content(content: &RawValue) -> Said<'_> {
+    let content: Option<Content<'_>> = json::object(content);
+    let parts = content.and_then(|content| content.parts);
+    let raws: Vec<&RawValue> = parts
+        .and_then(|raw| fields::decode(raw).ok())
+        .unwrap_or_default();
+    let mut said = Said::default();
+    let mut calls = Vec::new();
+    for raw in raws {
+        let Some(part) = json::object::<Part<'_>>(raw) else {
+            continue;
+        };
+        if part.call.is_some_and(|call| call.get().starts_with('{')) {
+            // With the signature beside it, which has to be sent back.
+            calls.push(raw.get());
+        } else if !part.is_thought() {
+            said.add_text(part.text.into_text());
         }
-        if !calls.is_empty() {
-            said.calls = RawValue::from_string(format!("[{}]", calls.join(","))).ok();
-        }
-        said
     }
+    said.set_calls(&calls);
+    said
 }
 
 #[derive(Deserialize)]
@@ -224,13 +203,11 @@ fn usage(raw: &RawValue) -> Option<Usage> {
         return None;
     }
     let input_tokens = prompt.unwrap_or(0) + counts.tool_use.count().unwrap_or(0);
-    let reasoning_tokens = thoughts.unwrap_or(0);
-    Some(Usage {
-        input_tokens,
-        output_tokens: candidates.unwrap_or(0) + reasoning_tokens,
-        cached_input_tokens: counts.cached.count().unwrap_or(0).min(input_tokens),
-        cache_write_tokens: 0,
-        cache_write_1h_tokens: 0,
-        reasoning_tokens,
-    })
+    let output_tokens = candidates.unwrap_or(0) + thoughts.unwrap_or(0);
+    let parts = Parts {
+        cached: counts.cached.count(),
+        written: None,
+        reasoning: thoughts,
+    };
+    Some(reply::usage_of(input_tokens, output_tokens, &parts))
 }

@@ -5,5 +5,5 @@
 mod decode;
 mod encode;
 
-pub(super) use decode::decode;
+pub(super) use decode::{Part, PromptFeedback, decode};
 pub(super) use encode::encode;

@@ -7,10 +7,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::fields;
-use crate::outcome::{FailureKind, Outcome, Reply, Usage};
-use crate::provider::errors::{Context, EMPTY_REPLY, Report, holds_error};
+use crate::outcome::{FailureKind, Outcome, Usage};
+use crate::provider::errors::{Context, Report, holds_error};
 use crate::provider::json::{Content, Scalar};
-use crate::provider::reply;
+use crate::provider::reply::{self, Details, Parts, Said};
 
 #[derive(Deserialize)]
 struct Completion<'a> {
@@ -73,22 +73,12 @@ pub(in crate::provider) fn decode(context: &Context<'_>) -> Outcome {
         let message = "the provider gave up on the answer with an error";
         return Err(context.failed(kind, code, message, usage));
     }
-    let tool_calls = tool_calls(&message);
     let finish_reason = reply::finish_reason(finish);
-    let text = reply::text(message.content.0, &finish_reason, tool_calls.is_some());
-    if text.is_none() && tool_calls.is_none() {
-        let message = "the answer holds neither text nor tool calls";
-        return Err(context.failed(FailureKind::Malformed, Some(EMPTY_REPLY), message, usage));
-    }
-    Ok(Reply {
-        text,
-        tool_calls,
-        parsed: None,
-        embedding: None,
-        finish_reason,
-        model: completion.model.text().map(str::to_owned),
-        usage,
-    })
+    let said = Said {
+        calls: tool_calls(&message),
+        text: message.content.0,
+    };
+    said.end(context, finish_reason, &completion.model, usage)
 }
 
 /// Reasons to end of compatible servers that leave no answer: OpenRouter's, vLLM's and SGLang's
@@ -129,30 +119,20 @@ struct Counts<'a> {
     prompt_cache_hit_tokens: Scalar<'a>,
 }
 
-#[derive(Default, Deserialize)]
-struct Details<'a> {
-    #[serde(borrow, default)]
-    cached_tokens: Scalar<'a>,
-    #[serde(borrow, default)]
-    cache_write_tokens: Scalar<'a>,
-    #[serde(borrow, default)]
-    reasoning_tokens: Scalar<'a>,
-}
-
 fn usage(raw: &RawValue) -> Option<Usage> {
     let counts: Counts<'_> = fields::decode(raw).ok()?;
-    let details = |raw: Option<&'_ RawValue>| -> (Option<u64>, Option<u64>, Option<u64>) {
+    let details = |raw: Option<&'_ RawValue>, of: fn(&Details<'_>) -> Option<u64>| {
         let details: Option<Details<'_>> = raw.and_then(|raw| fields::decode(raw).ok());
-        details.map_or((None, None, None), |details| {
-            (
-                details.cached_tokens.count(),
-                details.cache_write_tokens.count(),
-                details.reasoning_tokens.count(),
-            )
-        })
+        details.and_then(|details| of(&details))
     };
-    let (cached, written, _) = details(counts.prompt_tokens_details);
-    let (_, _, reasoning) = details(counts.completion_tokens_details);
+    let of_prompt = counts.prompt_tokens_details;
+    let of_completion = counts.completion_tokens_details;
+    let cached = details(of_prompt, |d| d.cached_tokens.count());
+    let parts = Parts {
+        cached: cached.or(counts.prompt_cache_hit_tokens.count()),
+        written: details(of_prompt, |d| d.cache_write_tokens.count()),
+        reasoning: details(of_completion, |d| d.reasoning_tokens.count()),
+    };
     let input = counts.prompt_tokens.count();
     let output = counts.completion_tokens.count();
     // Some servers (xAI, Gemini) leave reasoning out of the completion but not out of the total.
@@ -164,18 +144,6 @@ fn usage(raw: &RawValue) -> Option<Usage> {
     if input.is_none() && output.is_none() {
         return None;
     }
-    let input_tokens = input.unwrap_or(0);
-    let output_tokens = output.unwrap_or(0).max(rest.unwrap_or(0));
-    let cached_input_tokens = cached
-        .or(counts.prompt_cache_hit_tokens.count())
-        .unwrap_or(0)
-        .min(input_tokens);
-    Some(Usage {
-        input_tokens,
-        output_tokens,
-        cached_input_tokens,
-        cache_write_tokens: written.unwrap_or(0).min(input_tokens - cached_input_tokens),
-        cache_write_1h_tokens: 0,
-        reasoning_tokens: reasoning.unwrap_or(0).min(output_tokens),
-    })
+    let output = output.unwrap_or(0).max(rest.unwrap_or(0));
+    Some(reply::usage_of(input.unwrap_or(0), output, &parts))
 }

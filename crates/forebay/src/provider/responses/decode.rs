@@ -10,10 +10,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::fields;
-use crate::outcome::{Failure, FailureKind, FinishReason, Outcome, Reply, Usage};
-use crate::provider::errors::{Context, EMPTY_REPLY, Report, holds_error};
+use crate::outcome::{Failure, FailureKind, FinishReason, Outcome, Usage};
+use crate::provider::errors::{Context, Report, holds_error};
 use crate::provider::json::{self, Content, Scalar};
-use crate::provider::reply;
+use crate::provider::reply::{self, Details, Parts, Said};
 
 #[derive(Deserialize)]
 struct Response<'a> {
@@ -65,8 +65,8 @@ pub(in crate::provider) fn decode(context: &Context<'_>) -> Outcome {
     let Some(output) = response.output else {
         return Err(context.without_answer("the answer holds no output", usage));
     };
-    let said = Said::of(output);
-    if said.refuses {
+    let (said, refuses) = read_output(output);
+    if refuses {
         return Err(context.filtered("refusal", "the model refused to answer", usage));
     }
     let finish_reason = match (status, reason.as_deref()) {
@@ -74,20 +74,7 @@ pub(in crate::provider) fn decode(context: &Context<'_>) -> Outcome {
         (None | Some("completed"), None) if said.calls.is_some() => FinishReason::ToolCalls,
         (status, None) => reply::finish_reason(status),
     };
-    let text = reply::text(said.text, &finish_reason, said.calls.is_some());
-    if text.is_none() && said.calls.is_none() {
-        let message = "the answer holds neither text nor tool calls";
-        return Err(context.failed(FailureKind::Malformed, Some(EMPTY_REPLY), message, usage));
-    }
-    Ok(Reply {
-        text,
-        tool_calls: said.calls,
-        parsed: None,
-        embedding: None,
-        finish_reason,
-        model: response.model.text().map(str::to_owned),
-        usage,
-    })
+    said.end(context, finish_reason, &response.model, usage)
 }
 
 /// Why a response is incomplete.
@@ -144,47 +131,34 @@ fn end_of(
     }
 }
 
-/// What the items of an output say.
-#[derive(Default)]
-struct Said<'a> {
-    text: Option<Cow<'a, str>>,
-    refuses: bool,
-    calls: Option<Box<RawValue>>,
+/// What the items of an output say, and whether the model refuses.
+fn read_output(output: &RawValue) -> (Said<'_>, bool) {
+    let raws: Vec<&RawValue> = fields::decode(output).unwrap_or_default();
+    let (mut said, mut refuses) = (Said::default(), false);
+    let mut calls = Vec::new();
+    for raw in raws {
+        let item: Item<'_> = json::object(raw).unwrap_or_default();
+        match (item.kind.text(), item.content) {
+            (Some("message"), Some(content)) => {
+                let text: Content<'_> = fields::decode(content).unwrap_or_default();
+                said.add_text(text.0);
+                refuses |= holds_refusal(content);
+            }
+            // Calls that the client has to answer; a server answers the others itself.
+            (Some("function_call" | "custom_tool_call"), _) => calls.push(raw.get()),
+            _ => {}
+        }
+    }
+    said.set_calls(&calls);
+    (said, refuses)
 }
 
-impl<'a> Said<'a> {
-    fn of(output: &'a RawValue) -> Said<'a> {
-        let raws: Vec<&RawValue> = fields::decode(output).unwrap_or_default();
-        let mut said = Said::default();
-        let mut calls = Vec::new();
-        for raw in raws {
-            let item: Item<'_> = json::object(raw).unwrap_or_default();
-            match item.kind.text() {
-                Some("message") => said.add_message(item.content),
-                // Calls that the client has to answer; a server answers the others itself.
-                Some("function_call" | "custom_tool_call") => calls.push(raw.get()),
-                _ => {}
-            }
-        }
-        if !calls.is_empty() {
-            said.calls = RawValue::from_string(format!("[{}]", calls.join(","))).ok();
-        }
-        said
-    }
-
-    fn add_message(&mut self, content: Option<&'a RawValue>) {
-        let Some(content) = content else { return };
-        let text: Content<'_> = fields::decode(content).unwrap_or_default();
-        self.text = match (self.text.take(), text.0) {
-            (Some(have), Some(more)) => Some(have + more),
-            (have, more) => have.or(more),
-        };
-        let parts: Vec<&RawValue> = fields::decode(content).unwrap_or_default();
-        self.refuses |= parts.into_iter().any(|raw| {
-            let part: Part<'_> = json::object(raw).unwrap_or_default();
-            part.refusal.text().is_some_and(|text| !text.is_empty())
-        });
-    }
+fn holds_refusal(content: &RawValue) -> bool {
+    let parts: Vec<&RawValue> = fields::decode(content).unwrap_or_default();
+    parts.into_iter().any(|raw| {
+        let part: Part<'_> = json::object(raw).unwrap_or_default();
+        part.refusal.text().is_some_and(|text| !text.is_empty())
+    })
 }
 
 #[derive(Deserialize)]
@@ -199,16 +173,6 @@ struct Counts<'a> {
     output_tokens_details: Option<&'a RawValue>,
 }
 
-#[derive(Default, Deserialize)]
-struct Details<'a> {
-    #[serde(borrow, default)]
-    cached_tokens: Scalar<'a>,
-    #[serde(borrow, default)]
-    cache_write_tokens: Scalar<'a>,
-    #[serde(borrow, default)]
-    reasoning_tokens: Scalar<'a>,
-}
-
 /// The tokens; the input includes the cached part, and the output the reasoning.
 fn usage(raw: &RawValue) -> Option<Usage> {
     let counts: Counts<'_> = json::object(raw)?;
@@ -218,19 +182,17 @@ fn usage(raw: &RawValue) -> Option<Usage> {
     }
     let details = |raw: Option<&'_ RawValue>, of: fn(&Details<'_>) -> Option<u64>| {
         let details: Option<Details<'_>> = raw.and_then(json::object);
-        details.and_then(|details| of(&details)).unwrap_or(0)
+        details.and_then(|details| of(&details))
     };
-    let (input_tokens, output_tokens) = (input.unwrap_or(0), output.unwrap_or(0));
-    let of_input = counts.input_tokens_details;
-    let cached_input_tokens = details(of_input, |d| d.cached_tokens.count()).min(input_tokens);
-    let written = details(of_input, |d| d.cache_write_tokens.count());
-    let reasoning = details(counts.output_tokens_details, |d| d.reasoning_tokens.count());
-    Some(Usage {
-        input_tokens,
-        output_tokens,
-        cached_input_tokens,
-        cache_write_tokens: written.min(input_tokens - cached_input_tokens),
-        cache_write_1h_tokens: 0,
-        reasoning_tokens: reasoning.min(output_tokens),
-    })
+    let (of_input, of_output) = (counts.input_tokens_details, counts.output_tokens_details);
+    let parts = Parts {
+        cached: details(of_input, |d| d.cached_tokens.count()),
+        written: details(of_input, |d| d.cache_write_tokens.count()),
+        reasoning: details(of_output, |d| d.reasoning_tokens.count()),
+    };
+    Some(reply::usage_of(
+        input.unwrap_or(0),
+        output.unwrap_or(0),
+        &parts,
+    ))
 }

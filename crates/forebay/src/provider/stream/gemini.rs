@@ -13,6 +13,7 @@ use super::{Delta, Step, filled, holds_error, note, object, push_member, push_te
 use crate::fields;
 use crate::outcome::Failure;
 use crate::provider::errors::Context;
+use crate::provider::gemini::{Part, PromptFeedback};
 use crate::provider::json::{self, Scalar};
 
 #[derive(Deserialize)]
@@ -46,16 +47,6 @@ struct Content<'a> {
 }
 
 #[derive(Deserialize)]
-struct Part<'a> {
-    #[serde(borrow, default)]
-    text: Scalar<'a>,
-    #[serde(borrow, default)]
-    thought: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "functionCall")]
-    call: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
 struct Call<'a> {
     #[serde(borrow, default)]
     id: Scalar<'a>,
@@ -63,12 +54,6 @@ struct Call<'a> {
     name: Scalar<'a>,
     #[serde(borrow, default)]
     args: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct PromptFeedback<'a> {
-    #[serde(borrow, default, rename = "blockReason")]
-    block_reason: Scalar<'a>,
 }
 
 /// What has come of an answer.
@@ -193,7 +178,7 @@ impl Candidate {
             });
             self.calls.push(raw.to_owned());
         } else if let Some(text) = part.text.text() {
-            if part.thought.is_some_and(|thought| thought.get() == "true") {
+            if part.is_thought() {
                 on(Delta::Reasoning(text));
                 return;
             }
