@@ -142,6 +142,7 @@ fn endpoint(provider: Dialect) -> Endpoint {
         key: Some(ApiKey::new(KEY).expect("a good key")),
         headers: Vec::new(),
         token_field: TokenField::MaxCompletionTokens,
+        rate_headers: forebay::catalogue::RateHeaders::Unknown,
     }
 }
 

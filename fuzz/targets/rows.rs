@@ -150,5 +150,6 @@ fn endpoint(provider: Dialect) -> Endpoint {
         key: None,
         headers: Vec::new(),
         token_field: TokenField::MaxTokens,
+        rate_headers: forebay::catalogue::RateHeaders::Unknown,
     }
 }

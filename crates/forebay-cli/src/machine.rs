@@ -30,16 +30,18 @@ pub(crate) fn cap_in_flight(
     allowed: u64,
     is_simulated: bool,
 ) -> Option<String> {
-    let Concurrency::Fixed(wanted) = settings.concurrency;
     let files_each = if is_simulated { 2 } else { 1 };
     let room = allowed.saturating_sub(OTHER_FILES) / files_each;
     let room = usize::try_from(room).unwrap_or(usize::MAX);
     let most = NonZeroUsize::new(room).unwrap_or(NonZeroUsize::MIN);
-    if most >= wanted {
-        return None;
-    }
-    settings.concurrency = Concurrency::Fixed(most);
-    Some(format!(
+    let wanted = match settings.concurrency {
+        Concurrency::Fixed(wanted) | Concurrency::Auto { max: wanted } => wanted,
+        Concurrency::Rule(_) => return None,
+    };
+    settings.concurrency = settings.concurrency.at_most(most);
+    // As many as are tried when nobody names a number are nobody's wish.
+    let is_wish = matches!(settings.concurrency, Concurrency::Fixed(_));
+    (is_wish && most < wanted).then(|| format!(
         "warning: this process may open {allowed} files, so at most {most} attempts are in flight \
          instead of {wanted} (see `ulimit -n`)"
     ))

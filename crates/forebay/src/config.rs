@@ -1,11 +1,13 @@
 //! Numbers that a run is started with.
 
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::answers::Answers;
 use crate::money::Usd;
+use crate::outcome::Signal;
 use crate::schema::SchemaCheck;
 
 /// Rates that the user allows an endpoint; `None` leaves a rate unlimited.
@@ -26,15 +28,75 @@ pub struct Limits {
 }
 
 /// How many attempts may be in flight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Concurrency {
     /// This many, whatever happens.
     Fixed(NonZeroUsize),
+    /// As many as the endpoint serves well, which is found out while requests are sent; never more
+    /// than `max`.
+    Auto {
+        /// The most attempts in flight.
+        max: NonZeroUsize,
+    },
+    /// As many as a rule of the caller's says, to be compared with [`Concurrency::Auto`]: no
+    /// endpoint is held back and no rate is learnt, and each item waits by itself.
+    Rule(fn() -> Box<dyn LimitRule>),
 }
 
 impl Concurrency {
-    /// Attempts in flight when the user names no number.
-    pub const DEFAULT: Concurrency = Concurrency::Fixed(NonZeroUsize::new(20).unwrap());
+    /// The most attempts in flight that are tried when the user names no number: far beyond what
+    /// keys allow, and within what one machine's sockets do.
+    pub const MOST: NonZeroUsize = NonZeroUsize::new(2_000).unwrap();
+    /// How many attempts may be in flight when the user says nothing.
+    pub const DEFAULT: Concurrency = Concurrency::Auto {
+        max: Concurrency::MOST,
+    };
+
+    /// The same, with at most this many attempts in flight.
+    #[must_use]
+    pub fn at_most(self, most: NonZeroUsize) -> Concurrency {
+        match self {
+            Concurrency::Fixed(n) => Concurrency::Fixed(n.min(most)),
+            Concurrency::Auto { max } => Concurrency::Auto { max: max.min(most) },
+            Concurrency::Rule(rule) => Concurrency::Rule(rule),
+        }
+    }
+}
+
+/// A rule for the attempts in flight.
+pub trait LimitRule: fmt::Debug + Send {
+    /// How many may be in flight now; at least 1.
+    fn limit(&self) -> usize;
+    /// Learns from the end of an attempt.
+    fn ended(&mut self, end: &AttemptEnd);
+}
+
+/// The end of an attempt, as a [`LimitRule`] sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct AttemptEnd {
+    /// When it ended, since the engine started.
+    pub now: Duration,
+    /// When it was sent.
+    pub sent_at: Duration,
+    /// Attempts in flight when it was sent, itself included.
+    pub in_flight: usize,
+    /// What it says of the endpoint's load.
+    pub signal: Signal,
+}
+
+/// What was learnt of an endpoint's limits, in a form that can be kept and given to the next
+/// session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Learnt {
+    /// Attempts in flight that the endpoint serves well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<f64>,
+    /// Requests per second that it takes, found out by its refusals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_s: Option<f64>,
+    /// Whether it has ever refused for load.
+    pub refuses: bool,
 }
 
 /// Deadlines of one attempt.
@@ -142,6 +204,11 @@ pub struct EngineSettings {
     pub concurrency: Concurrency,
     /// Rates that the user allows.
     pub limits: Limits,
+    /// The share of what the provider allows that may be used, above 0 and at most 1; for a key
+    /// that others use too. It applies to what is learnt, not to `limits`. Default 1.
+    pub target_utilization: f64,
+    /// What is known of the endpoint before anything is sent. Default: nothing.
+    pub learnt: Learnt,
     /// Deadlines of one attempt.
     pub timeouts: Timeouts,
     /// How failed attempts are tried again.
@@ -174,6 +241,8 @@ impl Default for EngineSettings {
         EngineSettings {
             concurrency: Concurrency::DEFAULT,
             limits: Limits::default(),
+            target_utilization: 1.0,
+            learnt: Learnt::default(),
             timeouts: Timeouts::default(),
             retry: RetrySettings::default(),
             max_cost: None,

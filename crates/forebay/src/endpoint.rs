@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue};
 
+use crate::catalogue::RateHeaders;
 use crate::error::Error;
 
 /// A wire dialect: the path, the request's and the answer's shape.
@@ -68,6 +69,8 @@ pub struct Endpoint {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// How the OpenAI dialect names the cap on output tokens.
     pub token_field: TokenField,
+    /// Which headers tell of its limits.
+    pub rate_headers: RateHeaders,
 }
 
 impl fmt::Debug for Endpoint {
@@ -81,6 +84,7 @@ impl fmt::Debug for Endpoint {
             .field("key", &self.key)
             .field("headers", &headers)
             .field("token_field", &self.token_field)
+            .field("rate_headers", &self.rate_headers)
             .finish()
     }
 }

@@ -74,7 +74,7 @@
 //! client       calls, batches, streams
 //! engine       run: dispatcher drain  |  lane: one call in its caller's task  |  attempt
 //! policy       limit retry queue route price  |  wire  provider transport  |  edges  source sink table journal disk cache
-//! vocabulary   item message schema outcome row event config error endpoint catalogue money fields answers
+//! vocabulary   item message schema outcome row event config error endpoint catalogue money fields answers told
 //! ```
 //! Imports point down only, and the three in the middle never import each other. Policy reads no
 //! clock and opens no socket: the time and the seed are arguments. A provider only encodes and
@@ -119,6 +119,7 @@ pub mod sink;
 pub mod source;
 #[cfg(feature = "run")]
 pub mod table;
+pub mod told;
 pub mod transport;
 
 #[cfg(feature = "blocking")]

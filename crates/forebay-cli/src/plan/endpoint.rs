@@ -192,6 +192,7 @@ fn simulated(to: &EndpointArgs, dialect: Dialect) -> Result<Server, Error> {
             key: Some(ApiKey::new("simulated")?),
             headers: headers.0,
             token_field: TokenField::MaxCompletionTokens,
+            rate_headers: forebay::catalogue::RateHeaders::Unknown,
         },
         simulated: true,
     })
@@ -216,6 +217,7 @@ fn real(to: &EndpointArgs, place: Place<'_>) -> Result<Server, Error> {
         headers: headers(to, place)?,
         base_url,
         token_field,
+        rate_headers: place.habits.rate_headers,
     };
     Ok(Server {
         endpoint,

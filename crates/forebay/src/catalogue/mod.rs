@@ -202,6 +202,7 @@ impl Provider {
             name: self.name.to_owned(),
             dialect: self.dialect,
             token_field: self.token_field_at(&base_url),
+            rate_headers: self.rate_headers,
             key: key.map(|key| self.with_header(key, None)),
             headers: Vec::new(),
             base_url,

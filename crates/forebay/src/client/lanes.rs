@@ -75,6 +75,7 @@ mod tests {
             key: None,
             headers: Vec::new(),
             token_field: TokenField::MaxTokens,
+            rate_headers: crate::catalogue::RateHeaders::Unknown,
         };
         let pipes = Connector::Memory(MemoryConnector::new(drop));
         let transport = Transport::new(endpoint.base_url.clone(), pipes, Timeouts::default());

@@ -120,6 +120,8 @@ impl Client {
     {
         let limit = match self.inner.settings.concurrency {
             crate::config::Concurrency::Fixed(limit) => limit.get(),
+            crate::config::Concurrency::Auto { max } => max.get(),
+            crate::config::Concurrency::Rule(rule) => rule().limit(),
         };
         Batch::new(requests, limit)
     }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::endpoint::{Dialect, Endpoint};
 use crate::outcome::{Failure, FailureKind, Outcome, Reply};
 use crate::provider::{self, Delta, Encoded, StreamReader};
+use crate::told::Told;
 use crate::transport::{self, Call, NoAnswer, Opened, Transport};
 
 /// How an attempt ended.
@@ -22,6 +23,8 @@ pub(super) struct End {
     pub(super) trace: Trace,
     /// Whether a reused connection was closed before any byte of the answer.
     pub(super) stale: bool,
+    /// What the answer tells of the account's limits.
+    pub(super) told: Option<Box<Told>>,
 }
 
 /// What a row says about the attempt that ended its item.
@@ -47,6 +50,7 @@ impl End {
             more: Vec::new(),
             trace: Trace::default(),
             stale: false,
+            told: None,
         }
     }
 }
@@ -138,6 +142,7 @@ impl Way<'_> {
             }
         };
         End {
+            told: provider::told(self.endpoint, &read, outcome.as_ref().err()).map(Box::new),
             outcome,
             more,
             trace: Trace {
@@ -161,6 +166,7 @@ impl Way<'_> {
         let headers = opened.headers().clone();
         let (status, arrived) = (opened.status(), opened.arrived());
         let request_id = provider::request_id(&headers);
+        let told = provider::told_in_headers(self.endpoint, &headers);
         let mut reader = StreamReader::new(self.endpoint, status, headers, arrived);
         let mut first_chunk = None;
         let mut progress = opened.progress_deadline(false);
@@ -187,6 +193,7 @@ impl Way<'_> {
             opened.close().await;
         }
         End {
+            told: told.map(Box::new),
             outcome,
             more: Vec::new(),
             trace: Trace {

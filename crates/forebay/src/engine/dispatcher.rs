@@ -205,6 +205,9 @@ impl<'a> Dispatcher<'a> {
         let Some(Flight { mut work, permit }) = self.flights.take(place) else {
             return;
         };
+        if let Some(told) = &end.told {
+            self.limiter.told(now, &permit, told);
+        }
         match end.outcome {
             Ok(reply) => {
                 let cost = self.cost_of(reply.usage.as_ref());

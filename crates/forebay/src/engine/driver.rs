@@ -91,6 +91,7 @@ impl std::fmt::Debug for Run<'_> {
 ///     key: None,
 ///     headers: Vec::new(),
 ///     token_field: TokenField::MaxTokens,
+///     rate_headers: forebay::catalogue::RateHeaders::Unknown,
 /// };
 /// let input = InputSpec { locations: vec![Location::Path("tickets.txt".into())], ..Default::default() };
 /// let parameters = Parameters { model: "llama3".into(), ..Default::default() };

@@ -368,6 +368,9 @@ impl Lane {
         let Some(permit) = held.permit.take() else {
             return was_down;
         };
+        if let Some(told) = &end.told {
+            state.limiter.told(now, &permit, told);
+        }
         match &end.outcome {
             Ok(reply) => {
                 let usage = reply.usage.as_ref();

@@ -154,6 +154,7 @@ mod tests {
             key: None,
             headers: Vec::new(),
             token_field: TokenField::MaxTokens,
+            rate_headers: crate::catalogue::RateHeaders::Unknown,
         };
         let body = r#"{"model":"m","input":"x"}"#;
         let item = Item {

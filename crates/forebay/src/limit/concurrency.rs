@@ -15,6 +15,8 @@ impl InFlightLimit {
     pub fn new(concurrency: Concurrency) -> InFlightLimit {
         let limit = match concurrency {
             Concurrency::Fixed(n) => n.get(),
+            Concurrency::Auto { max } => max.get().min(20),
+            Concurrency::Rule(rule) => rule().limit(),
         };
         InFlightLimit {
             limit,

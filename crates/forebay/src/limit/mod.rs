@@ -26,9 +26,10 @@ pub use outage::Outage;
 pub use rates::{Rates, Reservation};
 pub use spend::Spend;
 
-use crate::config::EngineSettings;
+use crate::config::{EngineSettings, Learnt};
 use crate::money::Usd;
 use crate::outcome::{Failure, FailureKind, Phase, Usage};
+use crate::told::Told;
 
 /// What an attempt is going to need.
 #[derive(Debug, Clone, Copy, Default)]
@@ -128,6 +129,19 @@ impl LimitedBy {
     }
 }
 
+/// Rates that were learnt and hold now, per minute; `None` where nothing is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct LearntRates {
+    /// Requests per minute.
+    pub rpm: Option<f64>,
+    /// Tokens per minute, input and output together.
+    pub tpm: Option<f64>,
+    /// Input tokens per minute.
+    pub itpm: Option<f64>,
+    /// Output tokens per minute.
+    pub otpm: Option<f64>,
+}
+
 /// Every limit of one endpoint and model.
 #[derive(Debug)]
 pub struct Limiter {
@@ -173,6 +187,19 @@ impl Limiter {
             sent_at: now,
             probe,
         })
+    }
+
+    /// Takes in what an answer tells of the account's limits, before its permit is settled.
+    pub fn told(&mut self, _now: Duration, _permit: &Permit, _told: &Told) {}
+
+    /// What was learnt so far, for the next session.
+    pub fn learnt(&self) -> Learnt {
+        Learnt::default()
+    }
+
+    /// The rates that hold now and were not set by the user, as far as any are known.
+    pub fn learnt_rates(&self) -> LearntRates {
+        LearntRates::default()
     }
 
     /// Settles: the endpoint did its work and used this much.

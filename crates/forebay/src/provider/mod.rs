@@ -32,6 +32,7 @@ mod reply;
 mod responses;
 pub mod sse;
 mod stream;
+mod told;
 mod tools;
 mod turn;
 mod wait;
@@ -56,6 +57,7 @@ pub use models::{ModelsPage, ServedModel, models_path, read_models};
 pub use raw::{OutputBound, output_bound};
 pub use reader::StreamReader;
 pub use stream::Delta;
+pub use told::{told, told_in_headers};
 pub use tools::read_tools;
 
 use stream::Assembled;

@@ -164,6 +164,7 @@ mod tests {
             key: None,
             headers: Vec::new(),
             token_field: TokenField::MaxTokens,
+            rate_headers: crate::catalogue::RateHeaders::Unknown,
         }
     }
 

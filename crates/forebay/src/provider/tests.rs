@@ -21,6 +21,7 @@ pub(super) fn endpoint(dialect: Dialect) -> Endpoint {
         key: Some(ApiKey::new("forebay-test-key-0123").unwrap()),
         headers: Vec::new(),
         token_field: TokenField::MaxCompletionTokens,
+        rate_headers: crate::catalogue::RateHeaders::Unknown,
     }
 }
 

@@ -121,6 +121,7 @@ impl Scenario {
             key: Some(ApiKey::new(KEY).unwrap()),
             headers: Vec::new(),
             token_field: TokenField::MaxCompletionTokens,
+            rate_headers: forebay::catalogue::RateHeaders::Unknown,
         }
     }
 

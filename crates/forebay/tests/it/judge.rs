@@ -40,12 +40,15 @@ pub(crate) async fn settle(sim: &Sim) {
 pub(crate) fn judge(scenario: &Scenario, ended: &Ended, left: &Left<'_>) {
     let mut log: Vec<LogRecord> = ended.sim.log();
     log.retain(|record| record.seq > left.before);
-    let Concurrency::Fixed(limit) = scenario.settings.concurrency;
+    let limit = match scenario.settings.concurrency {
+        Concurrency::Fixed(n) | Concurrency::Auto { max: n } => Some(n.get() as u64),
+        Concurrency::Rule(_) => None,
+    };
     let bounds = Bounds {
         items: Some(scenario.prompts.len() as u64),
         max_attempts: Some(scenario.settings.retry.max_attempts),
         retry_budget: true,
-        max_in_flight: Some(limit.get() as u64),
+        max_in_flight: limit,
         slack: if left.over_sockets {
             SLACK
         } else {

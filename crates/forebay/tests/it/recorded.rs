@@ -96,6 +96,7 @@ impl Case {
                 key: None,
                 headers: Vec::new(),
                 token_field: TokenField::MaxCompletionTokens,
+                rate_headers: forebay::catalogue::RateHeaders::Unknown,
             },
             plain: fs::read(path.join("body.json")).ok(),
             stream: fs::read(path.join("body.sse")).ok(),

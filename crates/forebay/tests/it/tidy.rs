@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const VOCABULARY: [&str; 13] = [
+const VOCABULARY: [&str; 14] = [
     "answers",
     "item",
     "message",
@@ -17,6 +17,7 @@ const VOCABULARY: [&str; 13] = [
     "config",
     "error",
     "money",
+    "told",
     "fields",
     "endpoint",
     "catalogue",

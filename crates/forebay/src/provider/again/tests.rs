@@ -16,6 +16,7 @@ fn endpoint(dialect: Dialect) -> Endpoint {
         key: None,
         headers: Vec::new(),
         token_field: TokenField::MaxTokens,
+        rate_headers: crate::catalogue::RateHeaders::Unknown,
     }
 }
 

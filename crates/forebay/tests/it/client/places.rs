@@ -12,6 +12,7 @@ fn endpoint(name: &str, dialect: Dialect, url: &str) -> Endpoint {
         key: Some(ApiKey::new("sim-key").unwrap()),
         headers: Vec::new(),
         token_field: TokenField::MaxTokens,
+        rate_headers: forebay::catalogue::RateHeaders::Unknown,
     }
 }
 
