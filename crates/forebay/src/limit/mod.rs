@@ -71,8 +71,12 @@ pub struct Refusal {
 /// What limits a run at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LimitedBy {
-    /// Attempts in flight.
+    /// Attempts in flight, as many as the user allows.
     Concurrency,
+    /// Attempts in flight, while it is still found out how many are served well.
+    Ramp,
+    /// Attempts in flight: the provider refuses more, or is no faster with more.
+    Saturated,
     /// Requests per second.
     Rps,
     /// Requests per minute.
@@ -97,8 +101,10 @@ pub enum LimitedBy {
 
 impl LimitedBy {
     /// All of them, in the order of the enum.
-    pub const ALL: [LimitedBy; 11] = [
+    pub const ALL: [LimitedBy; 13] = [
         LimitedBy::Concurrency,
+        LimitedBy::Ramp,
+        LimitedBy::Saturated,
         LimitedBy::Rps,
         LimitedBy::Rpm,
         LimitedBy::Tpm,
@@ -115,6 +121,8 @@ impl LimitedBy {
     pub fn label(self) -> &'static str {
         match self {
             LimitedBy::Concurrency => "concurrency",
+            LimitedBy::Ramp => "ramp-up",
+            LimitedBy::Saturated => "provider saturated",
             LimitedBy::Rps => "rps",
             LimitedBy::Rpm => "rpm",
             LimitedBy::Tpm => "tpm",
