@@ -27,6 +27,66 @@ pub struct Limits {
     pub rpd: Option<u64>,
 }
 
+impl Limits {
+    /// The same after a change.
+    #[must_use]
+    pub fn changed(self, changes: &LimitChanges) -> Limits {
+        Limits {
+            rps: changed(self.rps, changes.rps),
+            rpm: changed(self.rpm, changes.rpm),
+            tpm: changed(self.tpm, changes.tpm),
+            itpm: changed(self.itpm, changes.itpm),
+            otpm: changed(self.otpm, changes.otpm),
+            rpd: changed(self.rpd, changes.rpd),
+        }
+    }
+}
+
+/// A change of one limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change<T> {
+    /// There is no limit any more.
+    Lift,
+    /// This is the limit now; above 0.
+    To(T),
+}
+
+/// Changes of [`Limits`]; `None` leaves a limit as it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct LimitChanges {
+    /// Requests per second.
+    pub rps: Option<Change<f64>>,
+    /// Requests per minute.
+    pub rpm: Option<Change<f64>>,
+    /// Input and output tokens per minute.
+    pub tpm: Option<Change<f64>>,
+    /// Input tokens per minute.
+    pub itpm: Option<Change<f64>>,
+    /// Output tokens per minute.
+    pub otpm: Option<Change<f64>>,
+    /// Requests per day.
+    pub rpd: Option<Change<u64>>,
+}
+
+/// Changes of a run's limits while it goes on; `None` leaves one as it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tuning {
+    /// How many attempts may be in flight.
+    pub concurrency: Option<Concurrency>,
+    /// Rates that the user allows.
+    pub limits: LimitChanges,
+    /// The share of what the provider allows that may be used, above 0 and at most 1.
+    pub target_utilization: Option<f64>,
+}
+
+fn changed<T>(limit: Option<T>, change: Option<Change<T>>) -> Option<T> {
+    match change {
+        None => limit,
+        Some(Change::Lift) => None,
+        Some(Change::To(to)) => Some(to),
+    }
+}
+
 /// How many attempts may be in flight.
 #[derive(Debug, Clone, Copy)]
 pub enum Concurrency {

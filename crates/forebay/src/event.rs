@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::limit::LimitedBy;
+use crate::limit::{InForce, LimitedBy};
 use crate::money::Usd;
 use crate::outcome::{Failure, FailureKind, Usage};
 
@@ -38,8 +38,15 @@ pub enum Event<'a> {
     },
     /// The run admits no more items.
     StopBegan(&'a StopReason),
-    /// The list of attempts in flight, as asked for.
-    InFlightListed(&'a [InFlight]),
+    /// The list of attempts in flight, as asked for, and what limits them.
+    InFlightListed(&'a [InFlight], &'a InForce),
+    /// Limits were changed, as asked for; also told when the change changes nothing.
+    LimitsTuned {
+        /// What held before.
+        was: &'a InForce,
+        /// What holds now.
+        now: &'a InForce,
+    },
 }
 
 /// The end of an item.
@@ -161,6 +168,8 @@ pub struct Summary {
     pub shared: u64,
     /// Time spent limited by each cause, largest first.
     pub limited: Vec<(LimitedBy, Duration)>,
+    /// What limited at the end; `None` when no engine ran.
+    pub in_force: Option<InForce>,
     /// How long the engine ran.
     pub wall: Duration,
 }

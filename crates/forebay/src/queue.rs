@@ -20,6 +20,8 @@ pub struct Queue<T> {
     retries: BinaryHeap<Delayed<T>>,
     max_fresh: usize,
     max_retries: usize,
+    /// The most entries that hang together.
+    pack: usize,
     sequence: u64,
 }
 
@@ -33,22 +35,33 @@ struct Delayed<T> {
 impl<T> Queue<T> {
     /// An empty queue for this many attempts in flight.
     pub fn new(in_flight_limit: usize) -> Queue<T> {
-        Queue {
+        let mut queue = Queue {
             fresh: VecDeque::new(),
             retries: BinaryHeap::new(),
-            max_fresh: in_flight_limit.max(64),
-            max_retries: FEWEST_RETRIES.max(in_flight_limit.saturating_mul(RETRIES_PER_IN_FLIGHT)),
+            max_fresh: 0,
+            max_retries: 0,
+            pack: 1,
             sequence: 0,
-        }
+        };
+        queue.bound_for(in_flight_limit);
+        queue
     }
 
     /// The same queue for entries that may hang together, as many as this in one: so many fresh
     /// ones have room, and fewer retries, each of which may be as many entries.
     #[must_use]
     pub fn with_packs_of(mut self, most: usize) -> Queue<T> {
-        self.max_retries = (self.max_retries / most.max(1)).max(self.max_fresh);
-        self.max_fresh = self.max_fresh.max(most);
+        self.pack = most.max(1);
+        self.bound_for(self.max_fresh);
         self
+    }
+
+    /// Bounds it for this many attempts in flight; what waits beyond the bound stays.
+    pub fn bound_for(&mut self, in_flight_limit: usize) {
+        let fresh = in_flight_limit.max(64);
+        let retries = FEWEST_RETRIES.max(in_flight_limit.saturating_mul(RETRIES_PER_IN_FLIGHT));
+        self.max_retries = (retries / self.pack).max(fresh);
+        self.max_fresh = fresh.max(self.pack);
     }
 
     /// Whether another fresh entry may be put in.
@@ -177,5 +190,19 @@ mod tests {
             queue.push_retry(Duration::ZERO, n);
         }
         assert!(!queue.wants_fresh());
+    }
+
+    #[test]
+    fn the_bound_follows_the_attempts_in_flight() {
+        let mut queue = Queue::new(1);
+        for n in 0..64 {
+            queue.push_fresh(n);
+        }
+        assert!(!queue.wants_fresh());
+        queue.bound_for(200);
+        assert!(queue.wants_fresh());
+        queue.bound_for(2);
+        assert!(!queue.wants_fresh());
+        assert_eq!(queue.drain().count(), 64, "nothing is thrown away");
     }
 }

@@ -92,7 +92,7 @@ impl Tally {
                 "stopping: {}; attempts in flight are finished",
                 one_line(&summary::stop_words(reason))
             )),
-            Event::InFlightListed(list) => Some(in_flight_table(list)),
+            Event::InFlightListed(list, _) => Some(in_flight_table(list)),
             _ => None,
         }
     }

@@ -22,6 +22,7 @@ impl Dispatcher<'_> {
     /// Admits as many attempts as the limits allow now.
     pub(super) fn admit(&mut self, now: Duration) {
         self.refusal = None;
+        self.queue.bound_for(self.limiter.limit());
         while !self.drain.is_stopping() && !self.output.is_full() {
             let is_ready = self.gather(now);
             let mut retry = self.queue.due_retry(now).is_some();

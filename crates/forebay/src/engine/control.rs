@@ -4,8 +4,10 @@ use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
 
+use crate::config::Tuning;
+
 /// What a running engine can be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Command {
     /// Admit nothing more, finish what is in flight within the grace time.
     Drain,
@@ -15,6 +17,8 @@ pub enum Command {
     ListInFlight,
     /// The input has this many items.
     Items(u64),
+    /// Change limits, and tell what holds then.
+    Tune(Tuning),
 }
 
 /// The sending side; cheap to clone.

@@ -363,7 +363,17 @@ impl<'a> Dispatcher<'a> {
                     })
                     .collect();
                 list.sort_by_key(|flight| std::cmp::Reverse(flight.age));
-                (self.observer)(&Event::InFlightListed(&list));
+                let in_force = self.limiter.in_force();
+                (self.observer)(&Event::InFlightListed(&list, &in_force));
+            }
+            Command::Tune(tuning) => {
+                let was = self.limiter.in_force();
+                self.limiter.tune(now, &tuning);
+                let now = self.limiter.in_force();
+                (self.observer)(&Event::LimitsTuned {
+                    was: &was,
+                    now: &now,
+                });
             }
         }
     }
@@ -386,20 +396,23 @@ impl<'a> Dispatcher<'a> {
             None if self.queue.next_due().is_some() => Some(LimitedBy::Backoff),
             None => None,
         };
+        let in_force = self.limiter.in_force();
         self.stats.publish(&Snapshot {
             ok: self.summary.ok,
             failed: self.summary.failed,
             kept: self.summary.kept.0 + self.summary.kept.1,
             read: self.summary.items,
             items: None,
-            in_flight: self.limiter.in_flight() as u64,
-            limit: self.limiter.limit() as u64,
+            in_flight: in_force.in_flight as u64,
+            limit: in_force.limit as u64,
             waiting: self.queue.len() as u64,
             retries: self.failed_attempts.values().sum(),
             input_tokens: self.summary.usage.input_tokens,
             output_tokens: self.summary.usage.output_tokens,
             cost: self.summary.cost,
             limited_by: self.limited_by,
+            limits: in_force.limits,
+            learnt: in_force.learnt,
         });
     }
 
@@ -407,6 +420,7 @@ impl<'a> Dispatcher<'a> {
     pub(super) fn take_summary(&mut self, now: Duration) -> Summary {
         let mut summary = std::mem::take(&mut self.summary);
         summary.wall = now;
+        summary.in_force = Some(self.limiter.in_force());
         summary.failed_attempts = self.failed_attempts.drain().collect();
         summary
             .failed_attempts

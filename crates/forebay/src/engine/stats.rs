@@ -1,8 +1,9 @@
 //! Numbers of a running engine that others may read at any time.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 
-use crate::limit::LimitedBy;
+use crate::config::Limits;
+use crate::limit::{LearntRates, LimitedBy};
 use crate::money::Usd;
 
 /// Picos per stored unit: a micro-dollar fits large sums into 64 bits.
@@ -24,6 +25,25 @@ pub struct Stats {
     output_tokens: AtomicU64,
     cost_micros: AtomicI64,
     limited_by: AtomicU64,
+    rates: [Rate; 5],
+    rpd: AtomicU64,
+    learnt: [Rate; 4],
+    told: AtomicBool,
+}
+
+/// A rate above 0 as the bits of its number; 0 when there is none.
+#[derive(Debug, Default)]
+struct Rate(AtomicU64);
+
+impl Rate {
+    fn store(&self, rate: Option<f64>) {
+        self.0.store(rate.map_or(0, f64::to_bits), Relaxed);
+    }
+
+    fn load(&self) -> Option<f64> {
+        let bits = self.0.load(Relaxed);
+        (bits != 0).then(|| f64::from_bits(bits))
+    }
 }
 
 /// What the numbers were at a moment.
@@ -55,6 +75,27 @@ pub struct Snapshot {
     pub cost: Usd,
     /// What limits the run now.
     pub limited_by: Option<LimitedBy>,
+    /// Rates that the user set.
+    pub limits: Limits,
+    /// Rates that were learnt and hold.
+    pub learnt: LearntRates,
+}
+
+impl Snapshot {
+    /// The rates per minute that hold now, set or learnt: of two, the lower one.
+    pub fn rates(&self) -> LearntRates {
+        let lower = |set: Option<f64>, learnt: Option<f64>| match (set, learnt) {
+            (Some(set), Some(learnt)) => Some(set.min(learnt)),
+            (set, learnt) => set.or(learnt),
+        };
+        LearntRates {
+            rpm: lower(self.limits.rpm, self.learnt.rpm),
+            tpm: lower(self.limits.tpm, self.learnt.tpm),
+            itpm: lower(self.limits.itpm, self.learnt.itpm),
+            otpm: lower(self.limits.otpm, self.learnt.otpm),
+            told: self.learnt.told,
+        }
+    }
 }
 
 impl Stats {
@@ -76,6 +117,45 @@ impl Stats {
             .and_then(|by| LimitedBy::ALL.iter().position(|known| *known == by));
         self.limited_by
             .store(by.map_or(0, |n| n as u64 + 1), Relaxed);
+        self.publish_rates(now);
+    }
+
+    fn publish_rates(&self, now: &Snapshot) {
+        let Snapshot { limits, learnt, .. } = now;
+        let set = [limits.rps, limits.rpm, limits.tpm, limits.itpm, limits.otpm];
+        for (place, rate) in self.rates.iter().zip(set) {
+            place.store(rate);
+        }
+        self.rpd.store(limits.rpd.unwrap_or(0), Relaxed);
+        let known = [learnt.rpm, learnt.tpm, learnt.itpm, learnt.otpm];
+        for (place, rate) in self.learnt.iter().zip(known) {
+            place.store(rate);
+        }
+        self.told.store(learnt.told, Relaxed);
+    }
+
+    fn limits(&self) -> Limits {
+        let [rps, rpm, tpm, itpm, otpm] = self.rates.each_ref().map(Rate::load);
+        let rpd = self.rpd.load(Relaxed);
+        Limits {
+            rps,
+            rpm,
+            tpm,
+            itpm,
+            otpm,
+            rpd: (rpd != 0).then_some(rpd),
+        }
+    }
+
+    fn learnt(&self) -> LearntRates {
+        let [rpm, tpm, itpm, otpm] = self.learnt.each_ref().map(Rate::load);
+        LearntRates {
+            rpm,
+            tpm,
+            itpm,
+            otpm,
+            told: self.told.load(Relaxed),
+        }
     }
 
     /// Says how many items the input has.
@@ -100,6 +180,41 @@ impl Stats {
             output_tokens: self.output_tokens.load(Relaxed),
             cost: Usd::from_picos(i128::from(self.cost_micros.load(Relaxed)) * PICOS_PER_MICRO),
             limited_by: by.and_then(|n| LimitedBy::ALL.get(n as usize).copied()),
+            limits: self.limits(),
+            learnt: self.learnt(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_published_is_read_again() {
+        let now = Snapshot {
+            limit: 7,
+            limited_by: Some(LimitedBy::Saturated),
+            limits: Limits {
+                rpm: Some(900.5),
+                rpd: Some(12),
+                ..Limits::default()
+            },
+            learnt: LearntRates {
+                rpm: Some(600.0),
+                otpm: Some(0.25),
+                told: true,
+                ..LearntRates::default()
+            },
+            ..Snapshot::default()
+        };
+        let stats = Stats::default();
+        stats.publish(&now);
+        assert_eq!(stats.snapshot(), now);
+        let rates = now.rates();
+        assert_eq!(
+            (rates.rpm, rates.tpm, rates.otpm),
+            (Some(600.0), None, Some(0.25))
+        );
     }
 }

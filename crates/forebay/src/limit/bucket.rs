@@ -27,6 +27,15 @@ impl Bucket {
         }
     }
 
+    /// The same bucket with another rate: what it owes in units stays owed.
+    pub(super) fn at_rate(&self, now_s: f64, per_s: f64) -> Bucket {
+        let owed = (self.used_until_s - now_s) / self.unit_s;
+        Bucket {
+            unit_s: 1.0 / per_s,
+            used_until_s: now_s + owed / per_s,
+        }
+    }
+
     /// The earliest time at which a charge of any size is let through, in seconds.
     ///
     /// A charge larger than the burst runs the bucket into debt rather than waiting for ever.
@@ -70,6 +79,17 @@ mod tests {
         assert_eq!(bucket.ready_at_s(), 9.5);
         bucket.correct(-80.0);
         assert_eq!(bucket.ready_at_s(), 1.5);
+    }
+
+    #[test]
+    fn what_is_owed_stays_owed_at_another_rate() {
+        let mut bucket = Bucket::new(10.0);
+        bucket.charge(4.0, 20.0);
+        let slower = bucket.at_rate(5.0, 5.0);
+        // Ten units are owed at 5 s, which take two seconds at the new rate.
+        assert_eq!(slower.ready_at_s(), 7.0 - BURST_S);
+        let idle = Bucket::new(10.0).at_rate(100.0, 1.0);
+        assert!(idle.ready_at_s() <= 100.0, "{idle:?}");
     }
 
     #[test]

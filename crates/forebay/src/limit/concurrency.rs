@@ -24,6 +24,14 @@ impl InFlightLimit {
         }
     }
 
+    /// Takes another setting; attempts in flight beyond its limit go on.
+    pub fn change(&mut self, concurrency: Concurrency) {
+        self.limit = match concurrency {
+            Concurrency::Auto { max } => self.limit.min(max.get()),
+            Concurrency::Fixed(_) | Concurrency::Rule(_) => InFlightLimit::new(concurrency).limit,
+        };
+    }
+
     /// Whether there is room for one more.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ mod hold;
 mod outage;
 mod rates;
 mod spend;
+mod tune;
 
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ pub use hold::Hold;
 pub use outage::Outage;
 pub use rates::{Rates, Reservation};
 pub use spend::Spend;
+pub use tune::InForce;
 
 use crate::config::{EngineSettings, Learnt};
 use crate::money::Usd;
@@ -148,6 +150,8 @@ pub struct LearntRates {
     pub itpm: Option<f64>,
     /// Output tokens per minute.
     pub otpm: Option<f64>,
+    /// Whether the provider tells them; else its refusals showed them.
+    pub told: bool,
 }
 
 /// Every limit of one endpoint and model.
@@ -158,6 +162,7 @@ pub struct Limiter {
     hold: Hold,
     outage: Outage,
     spend: Spend,
+    set: tune::Set,
 }
 
 impl Limiter {
@@ -170,6 +175,7 @@ impl Limiter {
             rates: Rates::new(&settings.limits),
             hold: Hold::new(settings.retry.max_wait, settings.seed),
             spend: Spend::new(settings.max_cost),
+            set: tune::Set::of(settings),
         }
     }
 

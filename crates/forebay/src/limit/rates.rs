@@ -38,21 +38,36 @@ impl Unit {
 pub struct Reservation {
     input_tokens: u64,
     output_tokens: u64,
+    /// How often the limits had been changed by then.
+    changes: u32,
 }
 
 /// Requests and tokens per second, minute and day.
 #[derive(Debug)]
 pub struct Rates {
-    buckets: Vec<(LimitedBy, Unit, Bucket)>,
-    day: Option<DayWindow>,
+    buckets: Vec<Rate>,
+    day: DayWindow,
+    /// How often the limits were changed.
+    changes: u32,
+}
+
+/// One rate.
+#[derive(Debug)]
+struct Rate {
+    by: LimitedBy,
+    unit: Unit,
+    bucket: Bucket,
+    /// The change that made it: earlier reservations are no charge of its bucket.
+    since: u32,
 }
 
 /// Requests of one day, counted from the first one.
 ///
-/// Daily limits are budgets, not paces: they are not spread over the day.
+/// Daily limits are budgets, not paces: they are not spread over the day. Requests are counted
+/// without a limit too, for one that is set later.
 #[derive(Debug)]
 struct DayWindow {
-    limit: u64,
+    limit: Option<u64>,
     used: u64,
     started: Option<Duration>,
 }
@@ -60,28 +75,44 @@ struct DayWindow {
 impl Rates {
     /// Full buckets for these limits.
     pub fn new(limits: &Limits) -> Rates {
-        let per_second = [(limits.rps, LimitedBy::Rps, Unit::Request, 1.0)];
-        let per_minute = [
-            (limits.rpm, LimitedBy::Rpm, Unit::Request, MINUTE_S),
-            (limits.tpm, LimitedBy::Tpm, Unit::AnyToken, MINUTE_S),
-            (limits.itpm, LimitedBy::Itpm, Unit::InputToken, MINUTE_S),
-            (limits.otpm, LimitedBy::Otpm, Unit::OutputToken, MINUTE_S),
-        ];
-        let buckets = per_second
-            .into_iter()
-            .chain(per_minute)
-            .filter_map(|(limit, by, unit, seconds)| {
-                limit.map(|limit| (by, unit, Bucket::new(limit / seconds)))
-            })
-            .collect();
+        let rate = |(by, unit, per_s)| Rate {
+            by,
+            unit,
+            bucket: Bucket::new(per_s),
+            since: 0,
+        };
         Rates {
-            buckets,
-            day: limits.rpd.map(|limit| DayWindow {
-                limit,
+            buckets: per_second(limits).map(rate).collect(),
+            day: DayWindow {
+                limit: limits.rpd,
                 used: 0,
                 started: None,
-            }),
+            },
+            changes: 0,
         }
+    }
+
+    /// Takes other limits; what was used of a rate that stays limited stays used.
+    pub fn change(&mut self, now: Duration, limits: &Limits) {
+        self.changes += 1;
+        let now_s = now.as_secs_f64();
+        let earlier = std::mem::take(&mut self.buckets);
+        let rate = |(by, unit, per_s)| match earlier.iter().find(|rate| rate.by == by) {
+            Some(rate) => Rate {
+                by,
+                unit,
+                bucket: rate.bucket.at_rate(now_s, per_s),
+                since: rate.since,
+            },
+            None => Rate {
+                by,
+                unit,
+                bucket: Bucket::new(per_s),
+                since: self.changes,
+            },
+        };
+        self.buckets = per_second(limits).map(rate).collect();
+        self.day.limit = limits.rpd;
     }
 
     /// Charges every bucket for one request, or none of them.
@@ -91,10 +122,10 @@ impl Rates {
     pub fn reserve(&mut self, now: Duration, need: &Need) -> Result<Reservation, Refusal> {
         let now_s = now.as_secs_f64();
         let mut last: Option<(f64, LimitedBy)> = None;
-        for (by, _, bucket) in &self.buckets {
-            let ready = bucket.ready_at_s();
+        for rate in &self.buckets {
+            let ready = rate.bucket.ready_at_s();
             if ready > now_s + CLOCK_GRAIN_S && last.is_none_or(|(latest, _)| ready > latest) {
-                last = Some((ready, *by));
+                last = Some((ready, rate.by));
             }
         }
         if let Some((ready, by)) = last {
@@ -103,15 +134,15 @@ impl Rates {
                 until: Some(Duration::from_secs_f64(ready)),
             });
         }
-        if let Some(day) = &mut self.day {
-            day.take(now)?;
-        }
-        for (_, unit, bucket) in &mut self.buckets {
-            bucket.charge(now_s, unit.of(need.input_tokens, need.output_tokens));
+        self.day.take(now)?;
+        for rate in &mut self.buckets {
+            let units = rate.unit.of(need.input_tokens, need.output_tokens);
+            rate.bucket.charge(now_s, units);
         }
         Ok(Reservation {
             input_tokens: need.input_tokens,
             output_tokens: need.output_tokens,
+            changes: self.changes,
         })
     }
 
@@ -122,31 +153,53 @@ impl Rates {
             Some(usage) => (usage.input_tokens, usage.output_tokens),
             None => (reservation.input_tokens, 0),
         };
-        for (_, unit, bucket) in &mut self.buckets {
-            if *unit != Unit::Request {
-                let was = unit.of(reservation.input_tokens, reservation.output_tokens);
-                bucket.correct(unit.of(input, output) - was);
+        for rate in self.charged(&reservation) {
+            if rate.unit != Unit::Request {
+                let was = reservation.units(rate.unit);
+                rate.bucket.correct(rate.unit.of(input, output) - was);
             }
         }
     }
 
     /// Gives back everything: the request was never sent.
     pub fn release(&mut self, reservation: Reservation) {
-        for (_, unit, bucket) in &mut self.buckets {
-            bucket.correct(-unit.of(reservation.input_tokens, reservation.output_tokens));
+        for rate in self.charged(&reservation) {
+            rate.bucket.correct(-reservation.units(rate.unit));
         }
-        if let Some(day) = &mut self.day {
-            day.used = day.used.saturating_sub(1);
-        }
+        self.day.used = self.day.used.saturating_sub(1);
+    }
+
+    /// The rates that a reservation was charged to.
+    fn charged(&mut self, reservation: &Reservation) -> impl Iterator<Item = &mut Rate> {
+        let changes = reservation.changes;
+        let rates = self.buckets.iter_mut();
+        rates.filter(move |rate| rate.since <= changes)
     }
 
     /// Counts requests of earlier sessions against the daily limit.
     pub fn add_earlier_requests(&mut self, requests: u64) {
-        if let Some(day) = &mut self.day {
-            day.used += requests;
-            day.started.get_or_insert(Duration::ZERO);
-        }
+        self.day.used += requests;
+        self.day.started.get_or_insert(Duration::ZERO);
     }
+}
+
+impl Reservation {
+    fn units(&self, unit: Unit) -> f64 {
+        unit.of(self.input_tokens, self.output_tokens)
+    }
+}
+
+/// The limits that are paced, as units a second.
+fn per_second(limits: &Limits) -> impl Iterator<Item = (LimitedBy, Unit, f64)> {
+    let rates = [
+        (limits.rps, LimitedBy::Rps, Unit::Request, 1.0),
+        (limits.rpm, LimitedBy::Rpm, Unit::Request, MINUTE_S),
+        (limits.tpm, LimitedBy::Tpm, Unit::AnyToken, MINUTE_S),
+        (limits.itpm, LimitedBy::Itpm, Unit::InputToken, MINUTE_S),
+        (limits.otpm, LimitedBy::Otpm, Unit::OutputToken, MINUTE_S),
+    ];
+    let rates = rates.into_iter();
+    rates.filter_map(|(limit, by, unit, seconds)| limit.map(|limit| (by, unit, limit / seconds)))
 }
 
 impl DayWindow {
@@ -157,7 +210,7 @@ impl DayWindow {
             self.started = Some(started);
             self.used = 0;
         }
-        if self.used >= self.limit {
+        if self.limit.is_some_and(|limit| self.used >= limit) {
             return Err(Refusal {
                 by: LimitedBy::Rpd,
                 until: Some(started + DAY),
