@@ -6,16 +6,39 @@
 /// Limits as one answer tells them; what it does not tell is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Told {
-    /// Requests, per second or per minute.
+    /// Requests, per second, minute or hour.
     pub requests: Option<Level>,
     /// Requests per day.
     pub requests_per_day: Option<Level>,
-    /// Input and output tokens together, per minute.
+    /// Input and output tokens together, per second, minute or hour.
     pub tokens: Option<Level>,
+    /// Input and output tokens together, per day.
+    pub tokens_per_day: Option<Level>,
     /// Input tokens, per minute.
     pub input_tokens: Option<Level>,
     /// Output tokens, per minute.
     pub output_tokens: Option<Level>,
+    /// What a refusal says is used up; `None` when nothing was refused, or nobody knows why.
+    pub refused: Option<Meter>,
+}
+
+/// What a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meter {
+    /// Requests, per second, minute or hour.
+    Requests,
+    /// Requests per day.
+    RequestsPerDay,
+    /// Input and output tokens together.
+    Tokens,
+    /// Tokens of any kind per day.
+    TokensPerDay,
+    /// Input tokens.
+    InputTokens,
+    /// Output tokens.
+    OutputTokens,
+    /// Requests at the same time.
+    InFlight,
 }
 
 /// One limit and how much of it is left.
