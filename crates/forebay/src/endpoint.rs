@@ -43,6 +43,18 @@ impl Dialect {
             Dialect::Gemini => "gemini",
         }
     }
+
+    /// Whether a provider of this dialect charges a request's cap on output tokens to the limit of
+    /// tokens as soon as it arrives, and what was really written only afterwards.
+    ///
+    /// Source: OpenAI's and Azure's guides to rate limits; Anthropic's says that only tokens that
+    /// were written count.
+    pub fn charges_cap(self) -> bool {
+        match self {
+            Dialect::Chat | Dialect::Responses => true,
+            Dialect::Embeddings | Dialect::Anthropic | Dialect::Gemini => false,
+        }
+    }
 }
 
 /// The name of the body member that caps output tokens in the OpenAI dialect.

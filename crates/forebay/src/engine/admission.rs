@@ -7,7 +7,7 @@ use super::flight::{Flight, Work};
 use super::pack::Filling;
 use super::start::Start;
 use crate::journal::Attempt;
-use crate::limit::{LimitedBy, Need, Refusal};
+use crate::limit::{LimitedBy, Refusal};
 use crate::money::Usd;
 use crate::outcome::{Failure, FailureKind};
 use crate::provider::{output_bound, text_of};
@@ -47,11 +47,9 @@ impl Dispatcher<'_> {
                 None
             };
             let Some(work) = next else { return };
-            let need = Need {
-                input_tokens: self.estimator.input(work.guesses()),
-                output_tokens: self.estimator.output_of(work.request.max_output),
-                worst_cost: work.worst_costs(),
-            };
+            let estimate = self.estimator.estimate(&work.sketch());
+            let dialect = work.request.dialect.unwrap_or(self.endpoint.dialect);
+            let need = estimate.need(dialect.charges_cap(), work.worst_costs());
             let spends = retry && spends;
             match self.limiter.admit(now, &need) {
                 Ok(permit) => {
@@ -62,7 +60,12 @@ impl Dispatcher<'_> {
                         self.queue.pop_fresh()
                     };
                     if let Some(work) = work {
-                        self.start(now, Flight { work, permit });
+                        let flight = Flight {
+                            work,
+                            permit,
+                            estimate,
+                        };
+                        self.start(now, flight);
                     }
                 }
                 Err(refusal) => {
@@ -103,7 +106,7 @@ impl Dispatcher<'_> {
     /// Gives the attempts of this turn up: they could not be recorded.
     pub(super) fn unstart(&mut self, now: Duration) {
         for start in std::mem::take(&mut self.starts) {
-            if let Some(Flight { work, permit }) = self.flights.take(start.place) {
+            if let Some(Flight { work, permit, .. }) = self.flights.take(start.place) {
                 let failure = Failure::new(FailureKind::Cancelled, "not sent");
                 self.limiter.ignore(now, permit, &failure, None);
                 self.leave_pending(work, &failure);

@@ -82,8 +82,7 @@ impl<'a> Dispatcher<'a> {
                 .with_packs_of(settings.embed.map_or(1, |packing| packing.max_inputs.get())),
             filling: Filling::default(),
             limiter,
-            // Vectors are no output tokens.
-            estimator: Estimator::new(settings.embed.map_or(settings.max_tokens, |_| Some(0))),
+            estimator: Estimator::default(),
             flights: Flights::default(),
             budget: Budget::default(),
             early_stop: EarlyStop::new(earlier.ok > 0),
@@ -202,9 +201,14 @@ impl<'a> Dispatcher<'a> {
 
     /// Settles an attempt and decides what becomes of its item.
     pub(super) fn on_end(&mut self, now: Duration, place: Place, end: End) {
-        let Some(Flight { mut work, permit }) = self.flights.take(place) else {
+        let Some(flight) = self.flights.take(place) else {
             return;
         };
+        let Flight {
+            mut work,
+            permit,
+            estimate,
+        } = flight;
         if let Some(told) = &end.told {
             self.limiter.told(now, &permit, told);
         }
@@ -216,7 +220,7 @@ impl<'a> Dispatcher<'a> {
                 self.limiter
                     .success(now, permit, reply.usage.as_ref(), charge);
                 if let Some(usage) = &reply.usage {
-                    self.estimator.learn(work.guesses(), usage);
+                    self.estimator.learn(&estimate, usage);
                 }
                 self.budget.success();
                 self.early_stop.success();

@@ -188,7 +188,7 @@ impl Dispatcher<'_> {
             return false;
         }
         let failure = Failure::new(FailureKind::Cancelled, "interrupted");
-        for Flight { work, permit } in self.flights.take_all() {
+        for Flight { work, permit, .. } in self.flights.take_all() {
             self.limiter.ignore(now, permit, &failure, None);
             // No record: the next session counts what was sent and has no end as possibly
             // billed.

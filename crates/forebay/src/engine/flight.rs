@@ -6,7 +6,7 @@ use super::feed::Prepared;
 use super::verdict::Asked;
 use crate::item::item_id;
 use crate::journal::{Attempt, Key};
-use crate::limit::{Permit, input_tokens_of};
+use crate::limit::{Estimate, Permit, Sketch, input_tokens_of};
 use crate::money::Usd;
 use crate::outcome::{Failure, Usage};
 use crate::provider::Encoded;
@@ -89,6 +89,15 @@ impl Work {
         self.spends = false;
     }
 
+    /// What is known of the next attempt before it is made, for everything that travels along.
+    pub(super) fn sketch(&self) -> Sketch {
+        Sketch {
+            template: self.request.template,
+            guess: self.guesses(),
+            most_output: self.request.max_output,
+        }
+    }
+
     /// An attempt of the item, as the journal names it.
     pub(super) fn attempt(&self, n: u32) -> Attempt {
         Attempt {
@@ -150,6 +159,8 @@ impl Spent {
 pub(super) struct Flight {
     pub(super) work: Box<Work>,
     pub(super) permit: Permit,
+    /// What it was expected to take.
+    pub(super) estimate: Estimate,
 }
 
 /// Where a flight is kept.

@@ -23,7 +23,9 @@ use super::attempt::{End, Trace, Way};
 use super::calls::Calls;
 use crate::config::EngineSettings;
 use crate::endpoint::Endpoint;
-use crate::limit::{Estimator, LimitedBy, Limiter, Need, Permit, Refusal, input_tokens_of};
+use crate::limit::{
+    Estimate, Estimator, LimitedBy, Limiter, Permit, Refusal, Sketch, input_tokens_of,
+};
 use crate::money::Usd;
 use crate::outcome::{Failure, FailureKind, Reply, Signal, Usage};
 use crate::price::{ModelInfo, Price};
@@ -95,17 +97,9 @@ struct State {
     any_success: bool,
 }
 
-/// What an attempt is going to need, before anything that was learnt is applied.
-#[derive(Debug, Clone, Copy)]
-struct Wanted {
-    /// Input tokens by rule of thumb.
-    guess: f64,
-    most_output: u64,
-}
-
 /// What the limits say to the call whose turn it is.
 enum Look {
-    Admitted(Permit),
+    Admitted(Permit, Estimate),
     /// Something has to be settled first, or this time to come.
     Wait(Option<Duration>),
     /// Waiting makes no sense.
@@ -140,7 +134,7 @@ impl Lane {
         Lane {
             state: Mutex::new(State {
                 limiter: Limiter::new(&settings),
-                estimator: Estimator::new(settings.max_tokens),
+                estimator: Estimator::default(),
                 budget: Budget::default(),
                 calls: Calls::new(&endpoint),
                 rng: fastrand::Rng::with_seed(settings.seed),
@@ -186,15 +180,17 @@ impl Lane {
         };
         // Connections that nobody used for long are closed whenever the next one is needed.
         self.transport.sweep();
-        let need = Wanted {
+        let most = [asked.max_tokens.map(u64::from), request.max_output];
+        let sketch = Sketch {
+            template: request.template,
             guess: input_tokens_of(&request.body),
-            most_output: asked.max_tokens.map_or(u64::MAX, u64::from),
+            most_output: most.into_iter().flatten().min(),
         };
         let mut tries = Tries::default();
         let mut spent = Spent::default();
         let mut first_attempt = None;
         loop {
-            let held = self.admit(need, tries.attempts).await?;
+            let held = self.admit(&sketch, tries.attempts).await?;
             let first = *first_attempt.get_or_insert(self.now());
             let mut has_told = false;
             let mut end = way
@@ -203,7 +199,7 @@ impl Lane {
                     on(Told::Delta(delta));
                 })
                 .await;
-            let is_down = self.settle(held, need, &end);
+            let is_down = self.settle(held, &end);
             let mut failure = match end.outcome {
                 Ok(reply) => {
                     let vectors = std::mem::take(&mut end.more);
@@ -260,7 +256,7 @@ impl Lane {
     }
 
     /// Waits until the limits allow an attempt, after so many of the same call.
-    async fn admit(&self, need: Wanted, attempts: u32) -> Result<Held<'_>, Failure> {
+    async fn admit(&self, sketch: &Sketch, attempts: u32) -> Result<Held<'_>, Failure> {
         let is_retry = attempts > 0;
         let waits = is_retry.then(|| Waits::begin(self));
         let turnstile = if is_retry { &self.again } else { &self.fresh };
@@ -273,13 +269,14 @@ impl Lane {
             let retries_first = !is_retry && self.n_again.load(Ordering::SeqCst) > 0;
             let look = match retries_first {
                 true => Look::Wait(None),
-                false => self.look(need),
+                false => self.look(sketch),
             };
             match look {
-                Look::Admitted(permit) => {
+                Look::Admitted(permit, estimate) => {
                     let held = Held {
                         lane: self,
                         permit: Some(permit),
+                        estimate,
                     };
                     // A retry that leaves its place wakes whoever waited for it to pass.
                     drop((turn, waits));
@@ -300,16 +297,13 @@ impl Lane {
         }
     }
 
-    fn look(&self, need: Wanted) -> Look {
+    fn look(&self, sketch: &Sketch) -> Look {
         let now = self.now();
         let mut state = self.state();
-        let need = Need {
-            input_tokens: state.estimator.input(need.guess),
-            output_tokens: state.estimator.output().min(need.most_output),
-            worst_cost: None,
-        };
+        let estimate = state.estimator.estimate(sketch);
+        let need = estimate.need(self.endpoint.dialect.charges_cap(), None);
         match state.limiter.admit(now, &need) {
-            Ok(permit) => Look::Admitted(permit),
+            Ok(permit) => Look::Admitted(permit, estimate),
             Err(refusal) => self.refused(&state, now, refusal),
         }
     }
@@ -361,7 +355,7 @@ impl Lane {
     }
 
     /// Tells the limiter how an attempt ended; whether the endpoint was down before.
-    fn settle(&self, mut held: Held<'_>, need: Wanted, end: &End) -> bool {
+    fn settle(&self, mut held: Held<'_>, end: &End) -> bool {
         let now = self.now();
         let mut state = self.state();
         let was_down = state.limiter.down_since().is_some();
@@ -377,7 +371,7 @@ impl Lane {
                 let cost = self.cost_of(usage).unwrap_or_default();
                 state.limiter.success(now, permit, usage, cost);
                 if let Some(usage) = usage {
-                    state.estimator.learn(need.guess, usage);
+                    state.estimator.learn(&held.estimate, usage);
                 }
                 state.budget.success();
                 state.any_success = true;
@@ -431,6 +425,7 @@ impl std::fmt::Debug for Lane {
 struct Held<'a> {
     lane: &'a Lane,
     permit: Option<Permit>,
+    estimate: Estimate,
 }
 
 impl Drop for Held<'_> {

@@ -21,7 +21,7 @@ mod tune;
 use std::time::Duration;
 
 pub use concurrency::InFlightLimit;
-pub use estimate::{Estimator, input_tokens_of};
+pub use estimate::{Estimate, Estimator, Sketch, input_tokens_of};
 pub use hold::Hold;
 pub use outage::Outage;
 pub use rates::{Rates, Reservation};
@@ -40,6 +40,9 @@ pub struct Need {
     pub input_tokens: u64,
     /// Output tokens, estimated.
     pub output_tokens: u64,
+    /// Output tokens that the provider charges when the request arrives: its cap, where it charges
+    /// that, and the estimate otherwise.
+    pub reserved_output: u64,
     /// The most that the attempt can cost; `None` when there is no price.
     pub worst_cost: Option<Usd>,
 }

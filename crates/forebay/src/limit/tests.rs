@@ -162,30 +162,33 @@ proptest! {
     fn tokens_per_minute_are_kept_and_used(seed in 0u64..1_000, mean in 20u64..400) {
         let limits = Limits { tpm: Some(60_000.0), ..Limits::default() };
         let mut limiter = limiter(limits, 50);
-        let mut estimator = Estimator::new(None);
+        let mut estimator = Estimator::default();
+        let request = Sketch { guess: 50.0, ..Sketch::default() };
         let mut rng = fastrand::Rng::with_seed(seed);
         let latency = Duration::from_millis(900);
         let end = Duration::from_secs(240);
         let mut now = Duration::ZERO;
-        let mut flying: VecDeque<(Duration, Permit, u64)> = VecDeque::new();
+        let mut flying: VecDeque<(Duration, Permit, Estimate, u64)> = VecDeque::new();
         let mut log: Vec<(Duration, u64)> = Vec::new();
         while now < end {
             while flying.front().is_some_and(|(due, ..)| *due <= now) {
-                let (_, permit, tokens) = flying.pop_front().unwrap();
+                let (_, permit, estimate, tokens) = flying.pop_front().unwrap();
                 let usage = used(50, tokens);
-                estimator.learn(50.0, &usage);
+                estimator.learn(&estimate, &usage);
                 limiter.success(now, permit, Some(&usage), Usd::ZERO);
             }
+            let estimate = estimator.estimate(&request);
             let need = Need {
-                input_tokens: estimator.input(50.0),
-                output_tokens: estimator.output(),
+                input_tokens: estimate.input_tokens,
+                output_tokens: estimate.output_tokens,
+                reserved_output: estimate.output_tokens,
                 worst_cost: None,
             };
             match limiter.admit(now, &need) {
                 Ok(permit) => {
                     let tokens = rng.u64(1..mean * 2);
                     log.push((now, 50 + tokens));
-                    flying.push_back((now + latency, permit, tokens));
+                    flying.push_back((now + latency, permit, estimate, tokens));
                 }
                 Err(refusal) => {
                     let settled = flying.front().map(|(due, ..)| *due);

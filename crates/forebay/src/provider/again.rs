@@ -119,8 +119,10 @@ pub fn raise_cap(
         None => object,
         Some(outer) => body.with(outer, &object),
     };
+    let grown = |most: u64| (most / now.max(1)).max(1).saturating_mul(cap);
     let request = Encoded {
         body: body.into(),
+        max_output: Some(request.max_output.map_or(cap, grown)),
         ..request.clone()
     };
     Some((request, cap))

@@ -32,6 +32,7 @@ mod reply;
 mod responses;
 pub mod sse;
 mod stream;
+mod template;
 mod told;
 mod tools;
 mod turn;
@@ -78,8 +79,10 @@ pub struct Encoded {
     pub stream: bool,
     /// The dialect of a body that somebody else wrote; `None` for the endpoint's own.
     pub dialect: Option<Dialect>,
-    /// The most output tokens that this request asks for, when it says so by itself.
+    /// The most output tokens that this request asks for, of all its choices, when it says.
     pub max_output: Option<u64>,
+    /// What it has in common with other requests, as a hash: model, cap, system prompt.
+    pub template: u64,
 }
 
 /// Writes a request: the same bytes for the same request, always.
@@ -124,7 +127,9 @@ pub fn encode(endpoint: &Endpoint, request: &Request) -> Result<Encoded, Failure
         path: head::path(endpoint, endpoint.dialect, request).into(),
         body: body.into(),
         stream: request.shared.stream,
-        ..Encoded::default()
+        dialect: None,
+        max_output: raw::most_output(endpoint.dialect, &request.shared),
+        template: template::of_request(request),
     })
 }
 

@@ -8,16 +8,28 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::body::invalid;
-use super::{Encoded, head};
+use super::{Encoded, head, template};
 use crate::endpoint::{Dialect, Endpoint};
-use crate::item::{RawRequest, Request};
+use crate::item::{Parameters, RawRequest, Request};
 use crate::outcome::Failure;
 
 /// The members of a body that matter here, whatever its dialect; each name has one meaning.
 #[derive(Default, Deserialize)]
-struct Members<'a> {
+pub(super) struct Members<'a> {
     #[serde(borrow, default)]
     stream: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) model: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) system: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) instructions: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "systemInstruction")]
+    pub(super) system_instruction: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) messages: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) input: Option<&'a RawValue>,
     #[serde(borrow, default)]
     max_tokens: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -69,6 +81,7 @@ pub(super) fn encode(
         },
         dialect: Some(dialect),
         max_output: longest(dialect, &members),
+        template: template::of_body(&members),
     })
 }
 
@@ -90,17 +103,41 @@ fn read(body: &str) -> Members<'_> {
     }
     let mut found = Members::default();
     for (name, value) in crate::fields::members(body).unwrap_or_default() {
-        match &*name {
-            "stream" => found.stream = Some(value),
-            "max_tokens" => found.max_tokens = Some(value),
-            "max_completion_tokens" => found.max_completion_tokens = Some(value),
-            "max_output_tokens" => found.max_output_tokens = Some(value),
-            "n" => found.n = Some(value),
-            "generationConfig" => found.generation = Some(value),
-            _ => {}
-        }
+        found.set(&name, value);
     }
     found
+}
+
+impl<'a> Members<'a> {
+    fn set(&mut self, name: &str, value: &'a RawValue) {
+        let member = match name {
+            "stream" => &mut self.stream,
+            "model" => &mut self.model,
+            "system" => &mut self.system,
+            "instructions" => &mut self.instructions,
+            "systemInstruction" => &mut self.system_instruction,
+            "messages" => &mut self.messages,
+            "input" => &mut self.input,
+            "max_tokens" => &mut self.max_tokens,
+            "max_completion_tokens" => &mut self.max_completion_tokens,
+            "max_output_tokens" => &mut self.max_output_tokens,
+            "n" => &mut self.n,
+            "generationConfig" => &mut self.generation,
+            _ => return,
+        };
+        *member = Some(value);
+    }
+}
+
+/// The most output tokens of the answers to requests with these parameters, when they say.
+pub(super) fn most_output(dialect: Dialect, parameters: &Parameters) -> Option<u64> {
+    let mut members = Members::default();
+    for (name, value) in &parameters.extra {
+        members.set(name, value);
+    }
+    let OutputBound { cap, choices } = bound(dialect, &members);
+    let cap = cap.or(parameters.max_tokens.map(u64::from))?;
+    Some(cap.saturating_mul(choices))
 }
 
 /// What bounds the output of an answer.

@@ -127,6 +127,7 @@ impl Policy {
             input_tokens: 100,
             output_tokens: 100,
             worst_cost: Some(Usd::from_picos(WORST)),
+            ..Need::default()
         };
         loop {
             let is_retry = self.queue.due_retry(self.now).is_some();

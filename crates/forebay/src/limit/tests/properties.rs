@@ -191,7 +191,7 @@ proptest! {
             let need = Need {
                 input_tokens: rng.u64(1..2_000),
                 output_tokens: rng.u64(1..1_000),
-                worst_cost: None,
+                ..Need::default()
             };
             match limiter.admit(now, &need) {
                 Ok(permit) => {
@@ -239,7 +239,7 @@ proptest! {
             let need = Need {
                 input_tokens: rng.u64(1..2 * mean),
                 output_tokens: rng.u64(1..2 * mean),
-                worst_cost: None,
+                ..Need::default()
             };
             match limiter.admit(now, &need) {
                 Ok(permit) => {
