@@ -53,6 +53,11 @@ impl End {
             told: None,
         }
     }
+
+    /// The same, with what its headers told before it failed.
+    fn with(self, told: Option<Box<Told>>) -> End {
+        End { told, ..self }
+    }
 }
 
 /// The way that a request takes.
@@ -166,7 +171,7 @@ impl Way<'_> {
         let headers = opened.headers().clone();
         let (status, arrived) = (opened.status(), opened.arrived());
         let request_id = provider::request_id(&headers);
-        let told = provider::told_in_headers(self.endpoint, &headers);
+        let told = provider::told_in_headers(self.endpoint, &headers).map(Box::new);
         let mut reader = StreamReader::new(self.endpoint, status, headers, arrived);
         let mut first_chunk = None;
         let mut progress = opened.progress_deadline(false);
@@ -174,7 +179,7 @@ impl Way<'_> {
             let chunk = match opened.chunk_in_time(&progress).await {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => break,
-                Err(failure) => return End::failed(failure),
+                Err(failure) => return End::failed(failure).with(told),
             };
             match reader.push(&chunk, on) {
                 Ok(true) => {
@@ -182,10 +187,10 @@ impl Way<'_> {
                     progress = opened.progress_deadline(true);
                 }
                 Ok(false) => {}
-                Err(failure) => return End::failed(failure),
+                Err(failure) => return End::failed(failure).with(told),
             }
             if let Err(failure) = opened.make_room(reader.kept()).await {
-                return End::failed(failure);
+                return End::failed(failure).with(told);
             }
         }
         let (outcome, body) = reader.finish(on);
@@ -193,7 +198,7 @@ impl Way<'_> {
             opened.close().await;
         }
         End {
-            told: told.map(Box::new),
+            told,
             outcome,
             more: Vec::new(),
             trace: Trace {

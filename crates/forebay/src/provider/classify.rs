@@ -4,7 +4,7 @@
 //! then the status decides with the codes' help; an error in a 200 answer is judged by its own
 //! code as if that were the status.
 
-use super::errors::Report;
+use super::errors::{Quota, Report};
 use crate::endpoint::Dialect;
 use crate::outcome::FailureKind;
 
@@ -179,7 +179,9 @@ fn named(report: &Report<'_>) -> Option<FailureKind> {
 /// Whether the key's quota, credit or spend limit is used up.
 fn is_quota(facts: &Facts<'_>) -> bool {
     let report = facts.report;
-    if report.words.iter().any(|word| is_quota_code(word)) || report.is_daily_quota {
+    if report.words.iter().any(|word| is_quota_code(word))
+        || report.quotas.iter().any(Quota::is_daily)
+    {
         return true;
     }
     let begins_like_an_empty_account = || {

@@ -217,12 +217,28 @@ pub(super) struct Report<'a> {
     pub(super) number: Option<u16>,
     /// The wait that Google puts into the body.
     pub(super) retry_delay: Option<Cow<'a, str>>,
-    /// Whether a quota per day is used up (Google).
-    pub(super) is_daily_quota: bool,
+    /// The quotas that are used up (Google).
+    pub(super) quotas: Vec<Quota<'a>>,
     /// Whether moderation stopped the request (OpenRouter).
     pub(super) is_moderation: bool,
     /// Whether only the credit reserved by requests in flight is used up (OpenRouter).
     pub(super) is_in_flight_budget: bool,
+}
+
+/// A quota that is used up, as Google names it.
+#[derive(Debug)]
+pub(super) struct Quota<'a> {
+    /// Its name, such as `GenerateRequestsPerDayPerProjectPerModel-FreeTier`.
+    pub(super) id: Cow<'a, str>,
+    /// Its limit.
+    pub(super) value: Option<f64>,
+}
+
+impl Quota<'_> {
+    /// Whether it is per day, which lasts until midnight.
+    pub(super) fn is_daily(&self) -> bool {
+        self.id.contains("PerDay")
+    }
 }
 
 #[derive(Deserialize)]
@@ -272,6 +288,8 @@ struct Detail<'a> {
 struct Violation<'a> {
     #[serde(borrow, default, rename = "quotaId")]
     quota_id: Scalar<'a>,
+    #[serde(borrow, default, rename = "quotaValue")]
+    quota_value: Scalar<'a>,
 }
 
 #[derive(Deserialize)]
@@ -336,7 +354,7 @@ impl<'a> Report<'a> {
             report.words.extend(detail.error_code.into_text());
             reasons.extend(detail.reason.into_text());
             report.retry_delay = report.retry_delay.or(detail.retry_delay.into_text());
-            report.is_daily_quota |= names_daily_quota(detail.violations);
+            report.quotas.extend(quotas(detail.violations));
         }
         // Google's reasons tell more than its status, which many of them share.
         report.words.extend(object.code.into_text());
@@ -387,14 +405,17 @@ fn details(raw: Option<&RawValue>) -> Vec<Detail<'_>> {
     }
 }
 
-/// Whether a list of broken quotas names one per day, which lasts until midnight.
-fn names_daily_quota(violations: Option<&RawValue>) -> bool {
+/// The quotas in a list of broken ones.
+fn quotas(violations: Option<&RawValue>) -> impl Iterator<Item = Quota<'_>> {
     let violations: Option<Vec<Violation<'_>>> =
         violations.and_then(|raw| fields::decode(raw).ok());
-    violations.into_iter().flatten().any(|violation| {
-        let id = violation.quota_id.text();
-        id.is_some_and(|id| id.contains("PerDay"))
-    })
+    let named = violations.into_iter().flatten().filter_map(|violation| {
+        Some(Quota {
+            id: violation.quota_id.into_text()?,
+            value: violation.quota_value.number(),
+        })
+    });
+    named
 }
 
 /// The message in FastAPI's `detail`: a string, an object, or a list of objects.

@@ -63,6 +63,15 @@ impl<'a> Scalar<'a> {
         }
     }
 
+    /// The number, or the number that the string spells.
+    pub(super) fn number(&self) -> Option<f64> {
+        match self {
+            Scalar::Number(number) => Some(*number),
+            Scalar::Text(text) => text.parse().ok(),
+            Scalar::Absent | Scalar::Other => None,
+        }
+    }
+
     /// The number, or the number that the string spells, as an HTTP status.
     pub(super) fn status(&self) -> Option<u16> {
         match self {

@@ -113,7 +113,7 @@ enum Unit {
     Requests,
     /// `x-ratelimit-*-tokens`.
     Tokens,
-    /// `x-ratelimit-*-requests-minute`, and so on.
+    /// `x-ratelimit-*-requests-minute`, `x-ratelimit-*-req-minute`, and so on.
     RequestsMinute,
     RequestsHour,
     RequestsDay,
@@ -123,7 +123,10 @@ enum Unit {
     /// `x-ratelimit-*`.
     Plain,
     /// `x-tokenlimit-*`.
-    TokenLimit,
+    PlainTokens,
+    /// `x-ratelimit-*-dynamic`: the same two as they are now, where limits move.
+    Moving,
+    MovingTokens,
     /// `anthropic-ratelimit-requests-*`, and so on.
     ClaudeRequests,
     ClaudeTokens,
@@ -142,7 +145,7 @@ enum Window {
 }
 
 impl Unit {
-    const ALL: [Unit; 14] = [
+    const ALL: [Unit; 16] = [
         Unit::Requests,
         Unit::Tokens,
         Unit::RequestsMinute,
@@ -152,7 +155,9 @@ impl Unit {
         Unit::TokensHour,
         Unit::TokensDay,
         Unit::Plain,
-        Unit::TokenLimit,
+        Unit::PlainTokens,
+        Unit::Moving,
+        Unit::MovingTokens,
         Unit::ClaudeRequests,
         Unit::ClaudeTokens,
         Unit::ClaudeInput,
@@ -165,7 +170,6 @@ impl Unit {
             Unit::RequestsMinute | Unit::TokensMinute => Window::Named(MINUTE),
             Unit::RequestsHour | Unit::TokensHour => Window::Named(HOUR),
             Unit::RequestsDay | Unit::TokensDay => Window::Named(DAY),
-            Unit::TokenLimit => Window::Named(SECOND),
             Unit::ClaudeRequests | Unit::ClaudeTokens | Unit::ClaudeInput | Unit::ClaudeOutput => {
                 Window::Usual(MINUTE)
             }
@@ -180,8 +184,17 @@ impl Unit {
                 | RateHeaders::None
                 | RateHeaders::Unknown => Window::Open,
             },
-            Unit::Plain if profile == RateHeaders::PerSecond => Window::Usual(SECOND),
-            Unit::Plain => Window::Open,
+            // Gateways have these names too, for windows of their own.
+            Unit::Plain | Unit::PlainTokens | Unit::Moving | Unit::MovingTokens => match profile {
+                RateHeaders::PerSecond => Window::Usual(SECOND),
+                RateHeaders::PerMinute
+                | RateHeaders::RequestsPerDay
+                | RateHeaders::Seconds
+                | RateHeaders::DayAndMinute
+                | RateHeaders::Anthropic
+                | RateHeaders::None
+                | RateHeaders::Unknown => Window::Open,
+            },
         }
     }
 }
@@ -195,9 +208,10 @@ fn known(name: &str) -> Option<(Unit, Part)> {
         let (part, unit) = rest.split_once('-').unwrap_or((rest, ""));
         let unit = match unit {
             "" => Unit::Plain,
+            "dynamic" => Unit::Moving,
             "requests" => Unit::Requests,
             "tokens" => Unit::Tokens,
-            "requests-minute" => Unit::RequestsMinute,
+            "requests-minute" | "req-minute" => Unit::RequestsMinute,
             "requests-hour" => Unit::RequestsHour,
             "requests-day" => Unit::RequestsDay,
             "tokens-minute" => Unit::TokensMinute,
@@ -208,7 +222,10 @@ fn known(name: &str) -> Option<(Unit, Part)> {
         return Some((unit, Part::of(part)?));
     }
     if let Some(part) = name.strip_prefix("x-tokenlimit-") {
-        return Some((Unit::TokenLimit, Part::of(part)?));
+        return match part.strip_suffix("-dynamic") {
+            Some(part) => Some((Unit::MovingTokens, Part::of(part)?)),
+            None => Some((Unit::PlainTokens, Part::of(part)?)),
+        };
     }
     let (unit, part) = name
         .strip_prefix("anthropic-ratelimit-")?
@@ -255,7 +272,8 @@ fn sent(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
 
-/// Puts a level into its meter's place; of two for the same meter, the slower one counts.
+/// Puts a level into its meter's place; of two for the same meter, the one that holds now counts,
+/// else the slower one.
 fn put(told: &mut Told, unit: Unit, level: Level, seconds: f64) {
     let is_daily = seconds >= DAY;
     let place = match unit {
@@ -264,6 +282,7 @@ fn put(told: &mut Told, unit: Unit, level: Level, seconds: f64) {
         | Unit::RequestsHour
         | Unit::RequestsDay
         | Unit::Plain
+        | Unit::Moving
         | Unit::ClaudeRequests => match is_daily {
             true => &mut told.requests_per_day,
             false => &mut told.requests,
@@ -272,7 +291,8 @@ fn put(told: &mut Told, unit: Unit, level: Level, seconds: f64) {
         | Unit::TokensMinute
         | Unit::TokensHour
         | Unit::TokensDay
-        | Unit::TokenLimit
+        | Unit::PlainTokens
+        | Unit::MovingTokens
         | Unit::ClaudeTokens => match is_daily {
             true => &mut told.tokens_per_day,
             false => &mut told.tokens,
@@ -280,7 +300,8 @@ fn put(told: &mut Told, unit: Unit, level: Level, seconds: f64) {
         Unit::ClaudeInput => &mut told.input_tokens,
         Unit::ClaudeOutput => &mut told.output_tokens,
     };
-    if place.is_none_or(|there| level.per_s < there.per_s) {
+    let holds_now = matches!(unit, Unit::Moving | Unit::MovingTokens);
+    if holds_now || place.is_none_or(|there| level.per_s < there.per_s) {
         *place = Some(level);
     }
 }

@@ -25,8 +25,9 @@ const MOST_DEBT: f64 = 10.0;
 ///
 /// A bucket that holds `limit` and regains what was used in `reset` is for
 /// `limit · reset / used` seconds. The provider's usual window counts if that agrees with it, else
-/// a minute or a day, whichever alone agrees, else an hour or a second if that fits well. When
-/// nothing was used, or the numbers agree with nothing, the usual window counts.
+/// a minute or a day, whichever alone agrees, else an hour or a second if that fits well and is no
+/// faster than usual. When nothing was used, or the numbers agree with nothing, the usual window
+/// counts.
 pub(super) fn recognise(
     limit: f64,
     remaining: Option<f64>,
@@ -49,10 +50,11 @@ pub(super) fn recognise(
         (false, true) => Some(DAY),
         (true, true) => None,
         (false, false) if span.is_narrow && reset.refills => {
-            let rare = [SECOND, HOUR].into_iter();
-            rare.rev()
-                .find(|window| span.agrees(*window, FITS_WELL))
-                .or(usual)
+            let rare = [HOUR, SECOND].into_iter();
+            // Resets in milliseconds are noisy: none makes a provider's usual rate a faster one.
+            let mut slower = rare.filter(|window| usual.is_none_or(|usual| *window > usual));
+            let fitting = slower.find(|window| span.agrees(*window, FITS_WELL));
+            fitting.or(usual)
         }
         (false, false) => usual,
     }
