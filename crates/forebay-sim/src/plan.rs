@@ -303,7 +303,8 @@ impl<'s> Planner<'_, 's> {
             }
         };
         let choices = u64::from(ask.details.choices());
-        self.ticket.generates(text.tokens * choices);
+        self.ticket
+            .generates(ask.input_tokens, text.tokens * choices);
         let end = match (&oddity, text.cut) {
             (Some(Oddity::Filtered), _) => End::Filtered,
             (Some(Oddity::Refused), _) => End::Refused,

@@ -95,6 +95,11 @@ impl Sim {
         self.shared.counters.read()
     }
 
+    /// Returns how many sequences a batching engine runs and how many wait; `None` without one.
+    pub fn queue(&self) -> Option<(usize, usize)> {
+        self.shared.engine.as_ref().map(Engine::queue)
+    }
+
     /// Returns the log so far, in the order it was written; empty unless `keep_log` is set.
     pub fn log(&self) -> Vec<LogRecord> {
         self.shared.log.records()

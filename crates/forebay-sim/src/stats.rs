@@ -23,6 +23,9 @@ pub struct Stats {
     pub max_in_flight: u64,
     /// Connections opened.
     pub connections: u64,
+    /// Input and output tokens of all answers that were begun, those included that nobody waited
+    /// for: what a provider bills.
+    pub tokens: u64,
 }
 
 /// The live counters behind [`Stats`].
@@ -36,6 +39,7 @@ pub(crate) struct Counters {
     in_flight: AtomicU64,
     max_in_flight: AtomicU64,
     connections: AtomicU64,
+    tokens: AtomicU64,
 }
 
 impl Counters {
@@ -70,6 +74,11 @@ impl Counters {
         self.in_flight.fetch_sub(1, Relaxed);
     }
 
+    /// Counts the tokens of an answer that is over.
+    pub(crate) fn tokens(&self, tokens: u64) {
+        self.tokens.fetch_add(tokens, Relaxed);
+    }
+
     /// Reads all counters, one after the other.
     pub(crate) fn read(&self) -> Stats {
         Stats {
@@ -81,6 +90,7 @@ impl Counters {
             in_flight: self.in_flight.load(Relaxed),
             max_in_flight: self.max_in_flight.load(Relaxed),
             connections: self.connections.load(Relaxed),
+            tokens: self.tokens.load(Relaxed),
         }
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Ticket<'s> {
     /// Whether it holds a place in flight.
     admitted: bool,
     output_tokens: u64,
+    /// What a provider would bill: the tokens of an answer that was begun.
+    billed: u64,
     /// The body's key and how often it was received, if anybody asked.
     pub(crate) body: Option<(u128, u32)>,
     /// The keys of its inputs, if it is a call for embeddings.
@@ -48,6 +50,7 @@ impl<'s> Ticket<'s> {
             charge: None,
             admitted: false,
             output_tokens: 0,
+            billed: 0,
             body: None,
             keys: Vec::new(),
             fault: None,
@@ -125,8 +128,9 @@ impl<'s> Ticket<'s> {
     }
 
     /// Notes what the answer costs.
-    pub(crate) fn generates(&mut self, output_tokens: u64) {
+    pub(crate) fn generates(&mut self, input_tokens: u64, output_tokens: u64) {
         self.output_tokens = output_tokens;
+        self.billed = input_tokens.saturating_add(output_tokens);
     }
 
     /// Corrects the charge of an admitted request that fails.
@@ -166,6 +170,7 @@ impl<'s> Ticket<'s> {
 
     fn close(&mut self, event: Event, status: Option<u16>, reason: Option<DropReason>) {
         self.over = true;
+        self.shared.counters.tokens(self.billed);
         if self.charge.is_some() {
             self.settle(self.shared.since_start());
         }

@@ -34,7 +34,31 @@ pub(crate) fn answer<'s>(config: &'s Config, prompt: &str, cap: Option<u64>) -> 
         Answers::Echo => Cow::Owned(prompt.to_owned()),
         Answers::Fixed(text) => Cow::Borrowed(&**text),
     };
-    capped(text, cap)
+    let text = capped(text, cap);
+    match (&config.output_length, last_number(prompt)) {
+        (OutputLength::Asked, Some(asked)) => counted(text, asked, cap),
+        (OutputLength::Asked | OutputLength::AsWritten | OutputLength::LogNormal { .. }, _) => text,
+    }
+}
+
+/// Says that a text took so many tokens, within a cap.
+fn counted(text: Text<'_>, asked: u64, cap: Option<u64>) -> Text<'_> {
+    let cap = cap.unwrap_or(u64::MAX);
+    Text {
+        tokens: asked.clamp(1, LONGEST as u64).min(cap),
+        cut: asked > cap,
+        ..text
+    }
+}
+
+/// The last number that a text has.
+fn last_number(text: &str) -> Option<u64> {
+    let end = text.rfind(|c: char| c.is_ascii_digit())? + 1;
+    let start = text[..end].rfind(|c: char| !c.is_ascii_digit());
+    let start = start.map_or(0, |at| {
+        at + text[at..].chars().next().map_or(1, char::len_utf8)
+    });
+    text[start..end].parse().ok()
 }
 
 /// Answers with JSON that a schema allows, within a cap on output tokens.
@@ -133,6 +157,22 @@ mod tests {
             text(1, &prompt) != text(2, &prompt)
         });
         assert!(differing.count() > 10);
+    }
+
+    #[test]
+    fn a_prompt_can_say_how_many_tokens_its_answer_takes() {
+        let config = Config {
+            answers: Answers::Fixed("ok".to_owned()),
+            output_length: OutputLength::Asked,
+            ..Config::default()
+        };
+        let asked = |prompt, cap| {
+            let text = answer(&config, prompt, cap);
+            (text.text.into_owned(), text.tokens, text.cut)
+        };
+        assert_eq!(asked("row 7 asks for 250", None), ("ok".into(), 250, false));
+        assert_eq!(asked("ä250!", Some(100)), ("ok".into(), 100, true));
+        assert_eq!(asked("no number", None), ("ok".into(), 1, false));
     }
 
     #[test]

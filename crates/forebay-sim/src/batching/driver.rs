@@ -115,6 +115,11 @@ impl Engine {
         self.shared.lock().scheduler.metrics()
     }
 
+    /// How many sequences run, and how many wait.
+    pub(crate) fn queue(&self) -> (usize, usize) {
+        self.shared.lock().scheduler.queue()
+    }
+
     /// Appends the figures in Prometheus' text format.
     pub(crate) fn write_metrics(&self, out: &mut String, model: &str) {
         self.metrics().write(out, model);

@@ -309,6 +309,11 @@ impl Scheduler {
         self.slots.get(slot).and_then(Option::as_ref)
     }
 
+    /// How many sequences run, and how many wait.
+    pub(super) fn queue(&self) -> (usize, usize) {
+        (self.running.len(), self.waiting.len())
+    }
+
     /// The share of KV blocks in use.
     pub(super) fn kv_usage(&self) -> f64 {
         self.blocks.usage()

@@ -3,7 +3,7 @@
 //! Owns the numbers a user may choose. Never acts on them and never reads a clock.
 
 mod batches;
-mod duration;
+pub(crate) mod duration;
 mod limits;
 mod schedule;
 
@@ -32,12 +32,15 @@ pub struct Config {
     pub seed: u64,
     /// The time between a request's last byte and its answer.
     pub latency: Latency,
+    /// The time that the network takes for the way to the provider and back, on top of all else,
+    /// for refusals too. It passes before the request arrives. Default 0.
+    pub network: Duration,
     /// A back end that batches continuously and gives answers their time in place of `latency`.
     /// Default `None`.
     pub batching: Option<Batching>,
     /// What the answers say. Default [`Answers::Plausible`].
     pub answers: Answers,
-    /// How long plausible answers are. Default [`OutputLength::AsWritten`].
+    /// How long answers are. Default [`OutputLength::AsWritten`].
     pub output_length: OutputLength,
     /// The output tokens that each frame of a streamed answer brings; at least 1. Default 1.
     pub chunk_tokens: u64,
@@ -74,6 +77,7 @@ impl Default for Config {
         Config {
             seed: 0,
             latency: Latency::default(),
+            network: Duration::ZERO,
             batching: None,
             answers: Answers::default(),
             output_length: OutputLength::default(),
@@ -101,6 +105,7 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("seed", &self.seed)
             .field("latency", &self.latency)
+            .field("network", &self.network)
             .field("batching", &self.batching)
             .field("answers", &self.answers)
             .field("output_length", &self.output_length)
@@ -174,14 +179,18 @@ pub enum Answers {
     Fixed(String),
 }
 
-/// How long plausible answers are.
+/// How long answers are.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OutputLength {
     /// As long as the text happens to be.
     #[default]
     AsWritten,
-    /// A log-normal number of tokens, fixed by the prompt; shorter texts are padded to it.
+    /// As many tokens as the last number in the prompt says, if there is one. The usage counts
+    /// them; the text stays as it is, as that of a model does which thinks without saying so.
+    Asked,
+    /// A log-normal number of tokens, fixed by the prompt; shorter plausible texts are padded to
+    /// it.
     LogNormal {
         /// Half of the answers are shorter, in tokens of four characters.
         median: f64,

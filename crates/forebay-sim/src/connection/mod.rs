@@ -94,6 +94,10 @@ where
 
     /// Serves a call.
     async fn call(&mut self, request: &Request, operation: Operation) -> Flow {
+        let network = self.shared.config.network;
+        if !network.is_zero() && self.until(tokio::time::sleep(network)).await.is_none() {
+            return Flow::Close;
+        }
         let mut ticket = Ticket::open(self.shared, operation);
         let Plan { delay, order } = self.plan(request, &mut ticket);
         if !delay.is_zero() && self.until(tokio::time::sleep(delay)).await.is_none() {

@@ -3,12 +3,14 @@
 //! Owns the file's form and the ready-made profiles. Never decides on a seed, a key or a log:
 //! those belong to one run.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use crate::batching::Batching;
 use crate::config::{
     Answers, Batches, Config, Faults, Latency, Limits, Outage, OutageKind, OutputLength,
-    RateHeaders, RetryAfter, Step, Tenant,
+    RateHeaders, RetryAfter, Step, Tenant, duration,
 };
 use crate::faults::Rules;
 
@@ -32,6 +34,8 @@ pub struct Profile {
 struct Form {
     about: String,
     latency: Latency,
+    #[serde(with = "duration")]
+    network: Duration,
     batching: Option<Batching>,
     answers: Answers,
     output_length: OutputLength,
@@ -52,6 +56,7 @@ impl Default for Form {
         Form {
             about: String::new(),
             latency: config.latency,
+            network: config.network,
             batching: config.batching,
             answers: config.answers,
             output_length: config.output_length,
@@ -166,6 +171,7 @@ impl Form {
     fn into_config(self) -> Config {
         Config {
             latency: self.latency,
+            network: self.network,
             batching: self.batching,
             answers: self.answers,
             output_length: self.output_length,
@@ -278,8 +284,6 @@ ready_made![
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
