@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn it_grows_by_one_and_falls_by_a_tenth() {
-        let end = |signal, seconds, in_flight| AttemptEnd {
+        let end = |signal, seconds: u64, in_flight| AttemptEnd {
             now: Duration::from_secs(100 + seconds),
             sent_at: Duration::from_secs(100),
             in_flight,

@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn equal_latencies_let_it_grow_and_longer_ones_shrink_it() {
-        let end = |seconds| AttemptEnd {
+        let end = |seconds: u64| AttemptEnd {
             now: Duration::from_secs(100 + seconds),
             sent_at: Duration::from_secs(100),
             in_flight: 1_000,
