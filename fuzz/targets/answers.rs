@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use forebay::config::{EngineSettings, RetrySettings};
 use forebay::endpoint::{ApiKey, BaseUrl, Dialect, Endpoint, TokenField};
 use forebay::limit::{Limiter, Need};
-use forebay::outcome::{Failure, Outcome, Reply, Signal};
+use forebay::outcome::{Failure, Outcome, Reply};
 use forebay::provider::{self, Answer, Delta, StreamReader};
 use forebay::retry::{self, Decision, Tries};
 use forebay::row::{RawAnswer, RowBody, write_row};
@@ -246,11 +246,7 @@ fn check_wait(failure: &Failure) {
     let mut limiter = Limiter::new(&settings);
     let need = Need::default();
     let permit = limiter.admit(now, &need).expect("nothing limits");
-    match failure.kind.signal() {
-        Signal::Success => limiter.success(now, permit, None, Default::default()),
-        Signal::Overload => limiter.overload(now, permit, failure),
-        Signal::Ignore => limiter.ignore(now, permit, failure, None),
-    }
+    limiter.failed(now, permit, failure, None);
     assert_eq!(limiter.in_flight(), 0);
     let longest = retry.max_wait + Duration::from_secs(1);
     let parked = limiter.parked_until(now);

@@ -108,7 +108,7 @@ impl Dispatcher<'_> {
         for start in std::mem::take(&mut self.starts) {
             if let Some(Flight { work, permit, .. }) = self.flights.take(start.place) {
                 let failure = Failure::new(FailureKind::Cancelled, "not sent");
-                self.limiter.ignore(now, permit, &failure, None);
+                self.limiter.failed(now, permit, &failure, None);
                 self.leave_pending(work, &failure);
                 self.summary.attempts -= 1;
             }

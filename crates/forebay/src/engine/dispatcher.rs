@@ -20,7 +20,7 @@ use crate::endpoint::Endpoint;
 use crate::event::{Event, InFlight, StopReason, Summary};
 use crate::journal::{KeptItem, Key};
 use crate::limit::{Estimator, LimitedBy, Limiter, Refusal};
-use crate::outcome::{Failure, FailureKind, Signal};
+use crate::outcome::{Failure, FailureKind};
 use crate::price::ModelInfo;
 use crate::queue::Queue;
 use crate::retry::{self, Budget, Decision, EarlyStop, Tries, Verdict};
@@ -237,17 +237,7 @@ impl<'a> Dispatcher<'a> {
                 *self.failed_attempts.entry(failure.kind).or_default() += 1;
                 let was_down = self.limiter.down_since().is_some();
                 let cost = self.cost_of(failure.usage.as_deref());
-                match failure.kind.signal() {
-                    Signal::Success => {
-                        let maybe = failure.may_have_been_billed();
-                        let worst = work.worst_costs().filter(|_| maybe);
-                        let cost = cost.or(worst).unwrap_or_default();
-                        self.limiter
-                            .success(now, permit, failure.usage.as_deref(), cost);
-                    }
-                    Signal::Overload => self.limiter.overload(now, permit, &failure),
-                    Signal::Ignore => self.limiter.ignore(now, permit, &failure, cost),
-                }
+                self.limiter.failed(now, permit, &failure, cost);
                 self.note_health(now);
                 self.fail(now, work, failure, (end.trace, end.stale, was_down));
             }

@@ -189,7 +189,7 @@ impl Dispatcher<'_> {
         }
         let failure = Failure::new(FailureKind::Cancelled, "interrupted");
         for Flight { work, permit, .. } in self.flights.take_all() {
-            self.limiter.ignore(now, permit, &failure, None);
+            self.limiter.failed(now, permit, &failure, None);
             // No record: the next session counts what was sent and has no end as possibly
             // billed.
             self.summary.maybe_billed += 1;

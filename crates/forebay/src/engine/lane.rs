@@ -27,7 +27,7 @@ use crate::limit::{
     Estimate, Estimator, LimitedBy, Limiter, Permit, Refusal, Sketch, input_tokens_of,
 };
 use crate::money::Usd;
-use crate::outcome::{Failure, FailureKind, Reply, Signal, Usage};
+use crate::outcome::{Failure, FailureKind, Reply, Usage};
 use crate::price::{ModelInfo, Price};
 use crate::provider::{Delta, Encoded};
 use crate::retry::{self, Budget, Decision, Tries};
@@ -379,14 +379,7 @@ impl Lane {
             Err(failure) => {
                 let usage = failure.usage.as_deref();
                 let cost = self.cost_of(usage);
-                match failure.kind.signal() {
-                    Signal::Success => {
-                        let cost = cost.unwrap_or_default();
-                        state.limiter.success(now, permit, usage, cost);
-                    }
-                    Signal::Overload => state.limiter.overload(now, permit, failure),
-                    Signal::Ignore => state.limiter.ignore(now, permit, failure, cost),
-                }
+                state.limiter.failed(now, permit, failure, cost);
             }
         }
         drop(state);

@@ -1,21 +1,24 @@
 //! Waiting because the provider refuses for load.
 //!
 //! ```text
-//!            overload                    until passed           success
-//! Open ────────────────► Held until T ────────────────► Probing ───────► Open
-//!                            ▲   one attempt at a time     │
-//!                            └──────── overload ───────────┘  twice as long
+//!          asked to wait             until passed
+//! Open ───────────────────► Held ───────────────────► Open, or Probing after two episodes
+//!   │                         ▲
+//!   └─ refused a second time, ┘ one attempt at a time, twice as long after each that is refused
+//!      and nothing was taken
 //! ```
-//! The first refusal of an episode holds for as long as the provider asks, or one second.
-//! Requests that were already under way when the episode began are stragglers: they lengthen a
-//! hold when they bring a longer wait, but do not begin another episode.
+//! A wait that the provider asks for holds the whole endpoint. A refusal without one holds nothing
+//! by itself: the limit and the pace see to it. Only when requests that were sent a second after the
+//! first refusal are refused as well, and none was taken meanwhile, the endpoint is left alone.
 
 use std::time::Duration;
 
 use super::{LimitedBy, Refusal};
 
-/// The first hold when the provider names no wait; doubled per episode without a success.
+/// The first hold when the provider names no wait; doubled per further episode.
 const FIRST_HOLD: Duration = Duration::from_secs(1);
+/// Requests that were sent this long after an episode began belong to the next one.
+const EPISODE: Duration = Duration::from_secs(1);
 /// The longest hold when the provider names no wait, so that a recovery is noticed soon.
 const LONGEST_HOLD: Duration = Duration::from_secs(60);
 /// The largest share of an asked wait that is added at random, so that clients on one key do
@@ -31,9 +34,10 @@ pub struct Hold {
     parked_until: Option<Duration>,
     /// When the current episode began; refusals of older requests belong to it.
     episode_at: Option<Duration>,
-    /// Episodes without a success between them.
+    /// Episodes without anything taken between them.
     episodes: u32,
-    probing: bool,
+    /// Until when a probe is waited for; no word by then means that it was taken.
+    probing_until: Option<Duration>,
     rng: fastrand::Rng,
 }
 
@@ -46,7 +50,7 @@ impl Hold {
             parked_until: None,
             episode_at: None,
             episodes: 0,
-            probing: false,
+            probing_until: None,
             rng: fastrand::Rng::with_seed(seed ^ 0x686f_6c64),
         }
     }
@@ -67,15 +71,15 @@ impl Hold {
             return Err(refuse(Some(self.until)));
         }
         let probe = self.episodes >= 2;
-        if probe && self.probing {
-            return Err(refuse(None));
+        if probe && let Some(until) = self.probing_until.filter(|until| now < *until) {
+            return Err(refuse(Some(until)));
         }
         Ok(probe)
     }
 
-    /// Notes that a probe is under way.
-    pub fn probe_sent(&mut self) {
-        self.probing = true;
+    /// Notes that a probe is under way; a refusal of it would come until then.
+    pub fn probe_sent(&mut self, until: Duration) {
+        self.probing_until = Some(until);
     }
 
     /// Notes a refusal for load of a request that was sent at `sent_at`.
@@ -86,13 +90,13 @@ impl Hold {
         probe: bool,
         wait: Option<Duration>,
     ) {
-        self.probing &= !probe;
-        if self.episode_at.is_none_or(|at| sent_at >= at) {
+        self.probe_ended(probe);
+        if self.episode_at.is_none_or(|at| sent_at >= at + EPISODE) || probe {
             self.episode_at = Some(now);
             self.episodes = self.episodes.saturating_add(1);
-            let doublings = (self.episodes - 1).min(6);
-            let own = (FIRST_HOLD * 2u32.pow(doublings)).min(LONGEST_HOLD);
-            if wait.is_none() {
+            if wait.is_none() && self.episodes >= 2 {
+                let doublings = (self.episodes - 2).min(6);
+                let own = (FIRST_HOLD * 2u32.pow(doublings)).min(LONGEST_HOLD);
                 self.until = self.until.max(now + self.jittered(own));
             }
         }
@@ -111,9 +115,16 @@ impl Hold {
         }
     }
 
-    /// Notes a success; one that was sent after the episode began ends it.
-    pub fn success(&mut self, now: Duration, sent_at: Duration, probe: bool) {
-        self.probing &= !probe;
+    /// Notes a wait that is too long to wait for; a shorter one is the item's own affair.
+    pub(super) fn park(&mut self, now: Duration, wait: Option<Duration>) {
+        if let Some(wait) = wait.filter(|wait| *wait > self.max_wait) {
+            self.ask(now, wait);
+        }
+    }
+
+    /// Notes that a request was taken; one that was sent after the episode began ends it.
+    pub fn taken(&mut self, now: Duration, sent_at: Duration, probe: bool) {
+        self.probe_ended(probe);
         if self.episode_at.is_some_and(|at| sent_at >= at) {
             self.episodes = 0;
             self.episode_at = None;
@@ -123,7 +134,13 @@ impl Hold {
 
     /// Notes an end that says nothing about load.
     pub fn ignore(&mut self, probe: bool) {
-        self.probing &= !probe;
+        self.probe_ended(probe);
+    }
+
+    fn probe_ended(&mut self, probe: bool) {
+        if probe {
+            self.probing_until = None;
+        }
     }
 
     /// Until when the provider wants no request at all, when it asked for more than the
@@ -160,15 +177,12 @@ mod tests {
     }
 
     #[test]
-    fn stragglers_do_not_begin_another_episode() {
+    fn refusals_of_one_moment_hold_nothing() {
         let mut hold = Hold::new(s(120), 1);
         for _ in 0..20 {
-            hold.overload(s(10), s(9), false, None);
+            hold.overload(s(10), s(10), false, None);
         }
-        assert!(
-            hold.check(s(12)) == Ok(false),
-            "one episode holds for about a second"
-        );
+        assert_eq!(hold.check(s(10)), Ok(false));
     }
 
     #[test]
@@ -176,17 +190,19 @@ mod tests {
         let mut hold = Hold::new(s(120), 1);
         hold.overload(s(10), s(9), false, None);
         hold.overload(s(13), s(12), false, None);
+        assert!(hold.check(s(13)).is_err());
         assert_eq!(hold.check(s(16)), Ok(true));
-        hold.probe_sent();
-        assert_eq!(hold.check(s(16)).unwrap_err().until, None);
-        hold.success(s(17), s(16), true);
+        hold.probe_sent(s(17));
+        assert_eq!(hold.check(s(16)).unwrap_err().until, Some(s(17)));
+        hold.taken(s(17), s(16), true);
         assert_eq!(hold.check(s(17)), Ok(false));
     }
 
     #[test]
     fn holds_double_up_to_a_minute() {
         let mut hold = Hold::new(s(120), 1);
-        let mut now = s(0);
+        hold.overload(s(0), s(0), false, None);
+        let mut now = s(2);
         let mut last = Duration::ZERO;
         for _ in 0..20 {
             hold.overload(now, now, true, None);

@@ -12,25 +12,40 @@
 mod bucket;
 mod concurrency;
 mod estimate;
+mod failing;
 mod hold;
+mod knee;
+mod level;
+mod limited_by;
+mod meters;
 mod outage;
+mod pace;
 mod rates;
+mod refused;
+mod sent;
 mod spend;
 mod tune;
 
 use std::time::Duration;
 
+use failing::Failing;
+use meters::{Levels, Meters};
+use pace::Pace;
+use refused::Lessons;
+use sent::Sent;
+
 pub use concurrency::InFlightLimit;
 pub use estimate::{Estimate, Estimator, Sketch, input_tokens_of};
 pub use hold::Hold;
+pub use limited_by::LimitedBy;
 pub use outage::Outage;
 pub use rates::{Rates, Reservation};
 pub use spend::Spend;
 pub use tune::InForce;
 
-use crate::config::{EngineSettings, Learnt};
+use crate::config::{AttemptEnd, EngineSettings, Learnt};
 use crate::money::Usd;
-use crate::outcome::{Failure, FailureKind, Phase, Usage};
+use crate::outcome::{Failure, FailureKind, Phase, Signal, Usage};
 use crate::told::Told;
 
 /// What an attempt is going to need.
@@ -55,6 +70,12 @@ pub struct Permit {
     worst_cost: Usd,
     sent_at: Duration,
     probe: bool,
+    /// Its number among all attempts.
+    number: u64,
+    /// Attempts in flight when it was sent, itself included.
+    in_flight: usize,
+    /// What the provider had left then, as far as it is known.
+    levels: Levels,
 }
 
 impl Permit {
@@ -71,75 +92,6 @@ pub struct Refusal {
     pub by: LimitedBy,
     /// When to ask again; `None` when only a settled permit can change the answer.
     pub until: Option<Duration>,
-}
-
-/// What limits a run at a moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum LimitedBy {
-    /// Attempts in flight, as many as the user allows.
-    Concurrency,
-    /// Attempts in flight, while it is still found out how many are served well.
-    Ramp,
-    /// Attempts in flight: the provider refuses more, or is no faster with more.
-    Saturated,
-    /// Requests per second.
-    Rps,
-    /// Requests per minute.
-    Rpm,
-    /// Tokens per minute.
-    Tpm,
-    /// Input tokens per minute.
-    Itpm,
-    /// Output tokens per minute.
-    Otpm,
-    /// Requests per day.
-    Rpd,
-    /// The provider asked to wait, or a retry waits.
-    Backoff,
-    /// The endpoint is down.
-    Outage,
-    /// The cap on cost.
-    Cost,
-    /// The input is slower than the endpoint.
-    Input,
-}
-
-impl LimitedBy {
-    /// All of them, in the order of the enum.
-    pub const ALL: [LimitedBy; 13] = [
-        LimitedBy::Concurrency,
-        LimitedBy::Ramp,
-        LimitedBy::Saturated,
-        LimitedBy::Rps,
-        LimitedBy::Rpm,
-        LimitedBy::Tpm,
-        LimitedBy::Itpm,
-        LimitedBy::Otpm,
-        LimitedBy::Rpd,
-        LimitedBy::Backoff,
-        LimitedBy::Outage,
-        LimitedBy::Cost,
-        LimitedBy::Input,
-    ];
-
-    /// The stable name, as progress and summary show it.
-    pub fn label(self) -> &'static str {
-        match self {
-            LimitedBy::Concurrency => "concurrency",
-            LimitedBy::Ramp => "ramp-up",
-            LimitedBy::Saturated => "provider saturated",
-            LimitedBy::Rps => "rps",
-            LimitedBy::Rpm => "rpm",
-            LimitedBy::Tpm => "tpm",
-            LimitedBy::Itpm => "itpm",
-            LimitedBy::Otpm => "otpm",
-            LimitedBy::Rpd => "rpd",
-            LimitedBy::Backoff => "backoff",
-            LimitedBy::Outage => "outage",
-            LimitedBy::Cost => "cost",
-            LimitedBy::Input => "input",
-        }
-    }
 }
 
 /// Rates that were learnt and hold now, per minute; `None` where nothing is known.
@@ -165,19 +117,31 @@ pub struct Limiter {
     hold: Hold,
     outage: Outage,
     spend: Spend,
+    /// Limits that the provider tells.
+    meters: Meters,
+    /// The rate that its refusals tell.
+    pace: Pace,
+    sent: Sent,
+    failing: Failing,
+    lessons: Lessons,
     set: tune::Set,
 }
 
 impl Limiter {
     /// A limiter for these settings; nothing is used up yet.
     pub fn new(settings: &EngineSettings) -> Limiter {
-        let in_flight = InFlightLimit::new(settings.concurrency);
+        let in_flight = InFlightLimit::new(settings.concurrency, &settings.learnt);
         Limiter {
             outage: Outage::new(in_flight.limit(), settings.seed),
             in_flight,
             rates: Rates::new(&settings.limits),
             hold: Hold::new(settings.retry.max_wait, settings.seed),
             spend: Spend::new(settings.max_cost),
+            meters: Meters::new(settings.target_utilization),
+            pace: Pace::known(settings.learnt.requests_per_s),
+            sent: Sent::default(),
+            failing: Failing::default(),
+            lessons: Lessons::default(),
             set: tune::Set::of(settings),
         }
     }
@@ -187,94 +151,158 @@ impl Limiter {
     /// # Errors
     /// A [`Refusal`]; nothing is reserved then.
     pub fn admit(&mut self, now: Duration, need: &Need) -> Result<Permit, Refusal> {
-        self.in_flight.check()?;
+        self.note_taken(now);
+        self.in_flight.check(now, self.set.target_utilization)?;
         let probe = self.outage.check(now)? | self.hold.check(now)?;
         self.spend.check(need.worst_cost)?;
+        self.meters.check(now, need)?;
+        self.pace.check(now)?;
         let reservation = self.rates.reserve(now, need)?;
-        self.in_flight.take();
         if probe {
             self.outage.probe_sent();
-            self.hold.probe_sent();
+            self.hold.probe_sent(now + self.sent.patience());
         }
         let worst_cost = need.worst_cost.unwrap_or_default();
         self.spend.reserve(worst_cost);
+        self.meters.charge(now, need);
+        self.pace.charge(now, self.set.target_utilization);
+        let in_flight = self.in_flight.take(now);
         Ok(Permit {
             reservation,
             worst_cost,
             sent_at: now,
             probe,
+            number: self.sent.push(now, in_flight),
+            in_flight,
+            levels: self.meters.levels(),
         })
     }
 
     /// Takes in what an answer tells of the account's limits, before its permit is settled.
-    pub fn told(&mut self, _now: Duration, _permit: &Permit, _told: &Told) {}
+    pub fn told(&mut self, now: Duration, permit: &Permit, told: &Told) {
+        if !self.in_flight.is_ruled() {
+            self.meters.told(now, &permit.levels, told);
+        }
+    }
 
     /// What was learnt so far, for the next session.
     pub fn learnt(&self) -> Learnt {
-        Learnt::default()
+        let (in_flight, refuses) = self.in_flight.learnt();
+        Learnt {
+            in_flight,
+            requests_per_s: self.pace.per_s().filter(|_| self.pace.is_measured()),
+            refuses,
+        }
     }
 
     /// The rates that hold now and were not set by the user, as far as any are known.
     pub fn learnt_rates(&self) -> LearntRates {
-        LearntRates::default()
+        let told = self.meters.rates();
+        let learnt = self
+            .pace
+            .per_s()
+            .map(|per_s| per_s * 60.0 * self.set.target_utilization);
+        match learnt.filter(|learnt| told.rpm.is_none_or(|told| *learnt < told)) {
+            None => told,
+            rpm => LearntRates {
+                rpm,
+                told: false,
+                ..told
+            },
+        }
     }
 
     /// Settles: the endpoint did its work and used this much.
     pub fn success(&mut self, now: Duration, permit: Permit, usage: Option<&Usage>, cost: Usd) {
-        self.rates.settle(permit.reservation, usage);
-        self.in_flight.give_back();
         self.spend.settle(permit.worst_cost, cost);
-        self.hold.success(now, permit.sent_at, permit.probe);
-        self.outage.success(permit.probe);
+        self.settle_tokens(&permit, usage);
+        self.ended(now, &permit, Signal::Success);
+        let output = usage.map_or(0, |usage| usage.output_tokens);
+        if let Some(level) = self.in_flight.found() {
+            level.answered(permit.sent_at, now, output);
+        }
     }
 
-    /// Settles: the endpoint has too much to do, and may have said how long to wait.
+    /// Settles: the attempt failed, and this is what it cost if that is known.
     ///
-    /// The reservation stays charged: providers count refused requests too.
-    ///
-    /// A stream that ends so in the middle may have been billed, and is charged at the worst.
-    pub fn overload(&mut self, now: Duration, permit: Permit, failure: &Failure) {
-        self.in_flight.give_back();
-        let billed = billed(&permit, failure);
-        self.spend.settle(permit.worst_cost, billed);
-        self.rates.settle(permit.reservation, None);
-        self.hold
-            .overload(now, permit.sent_at, permit.probe, failure.retry_after);
-        self.note_health(now, permit.probe, failure.kind);
-    }
-
-    /// Settles: the end says nothing about load.
-    ///
-    /// What was never sent is given back whole; what may have been billed stays on the bill, at
-    /// its cost when that is known and at the worst otherwise.
-    pub fn ignore(&mut self, now: Duration, permit: Permit, failure: &Failure, cost: Option<Usd>) {
-        self.in_flight.give_back();
+    /// What was never sent is given back whole. What may have been billed stays on the bill, at its
+    /// cost when that is known and at the worst otherwise: an overload in the middle of a stream
+    /// may have been billed as well. A reservation of requests stays charged, since providers count
+    /// refused ones too.
+    pub fn failed(&mut self, now: Duration, permit: Permit, failure: &Failure, cost: Option<Usd>) {
         let billed = cost.unwrap_or_else(|| billed(&permit, failure));
         self.spend.settle(permit.worst_cost, billed);
-        match failure.kind {
+        let was_sent = !matches!(
+            failure.kind,
             FailureKind::Connect
-            | FailureKind::Cancelled
-            | FailureKind::Timeout {
-                phase: Phase::Connect,
-            } => self.rates.release(permit.reservation),
-            _ => self.rates.settle(permit.reservation, None),
+                | FailureKind::Cancelled
+                | FailureKind::Timeout {
+                    phase: Phase::Connect
+                }
+        );
+        if was_sent {
+            self.settle_tokens(&permit, failure.usage.as_deref());
+        } else {
+            self.rates.release(permit.reservation);
+            self.meters.settle(permit.reservation, (0, 0));
         }
-        self.hold.ignore(permit.probe);
-        if let Some(wait) = failure.retry_after {
-            self.hold.ask(now, wait);
+        let signal = failure.kind.signal();
+        self.ended(now, &permit, signal);
+        match signal {
+            Signal::Success => {}
+            Signal::Overload => self.refused(now, &permit, failure),
+            Signal::Ignore => self.broke(now, &permit, failure),
         }
-        self.note_health(now, permit.probe, failure.kind);
+        if signal != Signal::Success {
+            self.note_health(now, permit.probe, failure.kind);
+        }
     }
 
-    /// Settles as [`ignore`](Limiter::ignore) does: nobody waits for the attempt any more.
+    /// Settles as [`failed`](Limiter::failed) does: nobody waits for the attempt any more.
     ///
     /// It may have reached the provider, so all that was reserved stays charged.
     pub fn abandon(&mut self, permit: Permit) {
         self.in_flight.give_back();
         self.spend.settle(permit.worst_cost, permit.worst_cost);
         self.rates.settle(permit.reservation, None);
+        self.sent.not_taken(permit.number);
         self.hold.ignore(permit.probe);
         self.outage.neutral(permit.probe);
+    }
+
+    fn settle_tokens(&mut self, permit: &Permit, usage: Option<&Usage>) {
+        self.rates.settle(permit.reservation, usage);
+        let used = usage.map_or((permit.reservation.input_tokens, 0), |usage| {
+            (usage.input_tokens, usage.output_tokens)
+        });
+        self.meters.settle(permit.reservation, used);
+    }
+
+    /// What all ends have in common.
+    fn ended(&mut self, now: Duration, permit: &Permit, signal: Signal) {
+        self.in_flight.give_back();
+        self.in_flight.tell_rule(&AttemptEnd {
+            now,
+            sent_at: permit.sent_at,
+            in_flight: permit.in_flight,
+            signal,
+        });
+        self.outage.fit(self.in_flight.limit());
+        if signal == Signal::Success {
+            if self.sent.taken(now, permit.number, permit.in_flight) {
+                self.failing.fine();
+            }
+            self.hold.taken(now, permit.sent_at, permit.probe);
+            self.outage.success(permit.probe);
+        }
+    }
+
+    /// Counts what was not refused in time as taken.
+    fn note_taken(&mut self, now: Duration) {
+        if let Some((n, sent_at)) = self.sent.settle(now) {
+            (0..n).for_each(|_| self.failing.fine());
+            self.hold.taken(now, sent_at, false);
+        }
     }
 
     fn note_health(&mut self, now: Duration, probe: bool, kind: FailureKind) {

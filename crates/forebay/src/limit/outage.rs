@@ -44,13 +44,22 @@ impl Outage {
     /// A healthy endpoint with this many attempts in flight.
     pub fn new(in_flight_limit: usize, seed: u64) -> Outage {
         Outage {
-            window: (in_flight_limit.saturating_mul(WINDOW_PER_IN_FLIGHT)).clamp(FEWEST, MOST),
+            window: window(in_flight_limit),
             recent: VecDeque::new(),
             failures: 0,
             first_failure: None,
             any_success: false,
             down: None,
             rng: fastrand::Rng::with_seed(seed ^ 0x646f_776e),
+        }
+    }
+
+    /// Looks at as many attempts as this limit on those in flight asks for.
+    pub fn fit(&mut self, in_flight_limit: usize) {
+        self.window = window(in_flight_limit);
+        while self.recent.len() > self.window {
+            let oldest = self.recent.pop_front().unwrap_or(false);
+            self.failures -= usize::from(oldest);
         }
     }
 
@@ -150,6 +159,12 @@ impl Outage {
             self.failures -= usize::from(oldest);
         }
     }
+}
+
+fn window(in_flight_limit: usize) -> usize {
+    in_flight_limit
+        .saturating_mul(WINDOW_PER_IN_FLIGHT)
+        .clamp(FEWEST, MOST)
 }
 
 #[cfg(test)]

@@ -36,8 +36,8 @@ impl Unit {
 /// What was charged when an attempt was admitted.
 #[derive(Debug, Clone, Copy)]
 pub struct Reservation {
-    input_tokens: u64,
-    output_tokens: u64,
+    pub(super) input_tokens: u64,
+    pub(super) output_tokens: u64,
     /// How often the limits had been changed by then.
     changes: u32,
 }

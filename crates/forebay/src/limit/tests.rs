@@ -42,7 +42,7 @@ fn an_overload_after_content_is_charged() {
             answer_began,
             ..Failure::new(FailureKind::Overloaded, "")
         };
-        limiter.overload(Duration::ZERO, permit, &failure);
+        limiter.failed(Duration::ZERO, permit, &failure, None);
         let later = Duration::from_secs(3_600);
         assert_eq!(limiter.admit(later, &need).is_ok(), fits, "{answer_began}");
     }
@@ -150,7 +150,7 @@ fn what_was_never_sent_is_given_back() {
     for _ in 0..10 {
         let permit = limiter.admit(Duration::ZERO, &Need::default()).unwrap();
         let failure = Failure::new(FailureKind::Connect, "refused");
-        limiter.ignore(Duration::ZERO, permit, &failure, None);
+        limiter.failed(Duration::ZERO, permit, &failure, None);
     }
     assert_eq!(limiter.in_flight(), 0);
 }
@@ -232,9 +232,9 @@ proptest! {
             let failure = |kind| Failure::new(kind, "");
             match end {
                 0 => limiter.success(now, permit, None, Usd::ZERO),
-                1 => limiter.overload(now, permit, &failure(FailureKind::RateLimited)),
-                2 => limiter.ignore(now, permit, &failure(FailureKind::Truncated), None),
-                _ => limiter.ignore(now, permit, &failure(FailureKind::Cancelled), None),
+                1 => limiter.failed(now, permit, &failure(FailureKind::RateLimited), None),
+                2 => limiter.failed(now, permit, &failure(FailureKind::Truncated), None),
+                _ => limiter.failed(now, permit, &failure(FailureKind::Cancelled), None),
             }
         }
         for permit in held {

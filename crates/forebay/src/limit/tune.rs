@@ -58,6 +58,7 @@ impl Limiter {
         }
         if let Some(share) = tuning.target_utilization {
             self.set.target_utilization = share;
+            self.meters.utilization = share;
         }
     }
 

@@ -8,7 +8,7 @@ use forebay::config::{EngineSettings, Limits, RetrySettings, Timeouts};
 use forebay::engine::Command;
 use forebay::limit::{Limiter, Need, Permit};
 use forebay::money::Usd;
-use forebay::outcome::{Failure, FailureKind, Phase, Signal};
+use forebay::outcome::{Failure, FailureKind, Phase};
 use forebay::queue::Queue;
 use forebay::retry::{self, Budget, Decision, Tries};
 use forebay_sim::{Action, Call};
@@ -164,18 +164,10 @@ impl Policy {
         let mut failure = Failure::new(kind, "");
         failure.retry_after = (self.rng.u8(..50) == 0).then(|| Duration::from_millis(200));
         let is_down = self.limiter.down_since().is_some();
-        match kind.signal() {
-            Signal::Success => self.limiter.success(self.now, permit, None, Usd::ZERO),
-            Signal::Overload => self.limiter.overload(self.now, permit, &failure),
-            Signal::Ignore => {
-                self.spent += if failure.may_have_been_billed() {
-                    WORST
-                } else {
-                    0
-                };
-                self.limiter.ignore(self.now, permit, &failure, None);
-            }
+        if failure.may_have_been_billed() {
+            self.spent += WORST;
         }
+        self.limiter.failed(self.now, permit, &failure, None);
         retry::count(&mut work.tries, &failure, false, is_down);
         match retry::decide(&self.retry, &failure, &work.tries, false, &mut self.rng) {
             Decision::Retry { after, spends } => {
@@ -219,7 +211,7 @@ fn a_hundred_thousand_random_ends_leave_nothing_behind() {
         "all is set aside"
     );
     let cancelled = Failure::new(FailureKind::Cancelled, "");
-    policy.limiter.ignore(later, first, &cancelled, None);
+    policy.limiter.failed(later, first, &cancelled, None);
     let mut permits = Vec::new();
     let mut at = later;
     while permits.len() < IN_FLIGHT {

@@ -145,18 +145,18 @@ fn end(
         4 => {
             meters.settle(&need, None);
             let failure = Failure::new(FailureKind::Cancelled, "");
-            limiter.ignore(now, permit, &failure, None);
+            limiter.failed(now, permit, &failure, None);
         }
         5 => {
             meters.settle(&need, None);
             let failure = Failure::new(FailureKind::Connect, "");
-            limiter.ignore(now, permit, &failure, None);
+            limiter.failed(now, permit, &failure, None);
         }
         6 => {
             meters.settle(&need, Some((need.input_tokens, 0)));
             let phase = Phase::Total;
             let failure = Failure::new(FailureKind::Timeout { phase }, "");
-            limiter.ignore(now, permit, &failure, None);
+            limiter.failed(now, permit, &failure, None);
         }
         _ => {
             meters.settle(&need, Some((need.input_tokens, 0)));
@@ -270,7 +270,7 @@ proptest! {
             now += Duration::from_secs(step);
             let wait = wait.and_then(|wait| Duration::try_from_secs_f64(wait.abs()).ok());
             match (what, wait) {
-                (0, _) => hold.success(now, now, true),
+                (0, _) => hold.taken(now, now, true),
                 (1, Some(wait)) => hold.ask(now, wait),
                 (2, wait) => hold.overload(now, Duration::ZERO, false, wait),
                 (_, wait) => hold.overload(now, now, true, wait),
@@ -293,6 +293,7 @@ proptest! {
     ) {
         let mut rng = fastrand::Rng::with_seed(seed);
         let settings = crate::config::EngineSettings {
+            concurrency: crate::config::Concurrency::Fixed(20.try_into().unwrap()),
             max_cost: Some(Usd::from_picos(cap)),
             retry: RetrySettings::default(),
             ..Default::default()
@@ -321,12 +322,12 @@ proptest! {
                 1 => {
                     // Perhaps billed, so taken for the worst.
                     let failure = Failure::new(FailureKind::Malformed, "");
-                    limiter.ignore(Duration::ZERO, permit, &failure, None);
+                    limiter.failed(Duration::ZERO, permit, &failure, None);
                     worst
                 }
                 _ => {
                     let failure = Failure::new(FailureKind::Cancelled, "");
-                    limiter.ignore(Duration::ZERO, permit, &failure, None);
+                    limiter.failed(Duration::ZERO, permit, &failure, None);
                     0
                 }
             };

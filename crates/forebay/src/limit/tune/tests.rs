@@ -142,7 +142,7 @@ fn reservations_from_before_a_limit_are_none_of_its_charges() {
     };
     let _late = limiter.admit(s(1), &small).unwrap();
     let failure = Failure::new(FailureKind::Connect, "refused");
-    limiter.ignore(s(1), early, &failure, None);
+    limiter.failed(s(1), early, &failure, None);
     assert_eq!(fill(&mut limiter, s(1)).1, LimitedBy::Tpm);
 }
 

@@ -1,0 +1,290 @@
+//! How many attempts in flight a server that refuses nothing is really faster with.
+//!
+//! Servers of one's own put into a queue what they cannot run. Then more in flight only waits
+//! longer. By Little's law the throughput at a limit L is X = L / τ, with τ the time that an attempt
+//! takes; τ is taken per output token, since long answers take long whatever the load is. What
+//! counts is how much X grows when L does: as much while there is room, not at all beyond the knee,
+//! and it falls where a cache overflows. Owns the search for the least L of which X is the highest. Never looks at refusals.
+//!
+//! ```text
+//! rising: L doubles while X grows ─► narrowing: halfway between too few and enough
+//!    ▲                                          │ within a fifth
+//!    └────── more is faster ◄── probing ◄───────┘  a quarter more, a fifth less, in turn
+//! ```
+
+use std::time::Duration;
+
+/// Output tokens that the fixed part of an attempt is worth: network and prompt.
+const FIXED_TOKENS: f64 = 20.0;
+/// Throughput that counts as the same, as a share of the highest: a median of some dozens of
+/// attempts is no surer than that.
+const SAME: f64 = 0.93;
+/// The growth of throughput with which a doubled limit is worth another doubling.
+const WORTH: f64 = 1.15;
+/// What is left of a measured throughput for comparison, a round later: servers change.
+const FADING: f64 = 0.98;
+/// Attempts that make a round, between these by the limit: a median needs some, and few are enough.
+const FEWEST: usize = 8;
+const MOST: usize = 48;
+/// Rounds without a change after the knee was found.
+const REST: u32 = 4;
+/// Too few and enough are close when their ratio is below this.
+const CLOSE: f64 = 1.2;
+/// Steps of the probing: more, and less.
+const MORE: f64 = 1.25;
+const LESS: f64 = 0.8;
+
+/// The search for the knee.
+#[derive(Debug)]
+pub(super) struct Knee {
+    /// Since when as many are in flight as may be.
+    full_since: Option<Duration>,
+    /// Times of the attempts of this round, per output token.
+    times: Vec<f64>,
+    state: State,
+}
+
+/// A limit and the throughput that was measured at it.
+#[derive(Debug, Clone, Copy)]
+struct At {
+    limit: f64,
+    throughput: f64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    /// Each round has more in flight than the one before.
+    Rising { before: Option<At>, too_few: f64 },
+    /// The knee is between too few and enough.
+    Narrowing { too_few: f64, enough: At },
+    /// The knee is found; rounds until something else is tried.
+    Resting {
+        rounds: u32,
+        found: At,
+        more_next: bool,
+    },
+    /// Something else is tried.
+    Probing { found: At, is_more: bool },
+}
+
+impl Knee {
+    /// Nothing is known.
+    pub(super) fn new() -> Knee {
+        Knee {
+            full_since: None,
+            times: Vec::new(),
+            state: State::Rising {
+                before: None,
+                too_few: 1.0,
+            },
+        }
+    }
+
+    /// Begins the round anew: the limit has changed, or was not used.
+    pub(super) fn restart(&mut self) {
+        self.full_since = None;
+        self.times.clear();
+    }
+
+    /// Whether a knee was found: more in flight would not be faster.
+    pub(super) fn is_found(&self) -> bool {
+        !matches!(self.state, State::Rising { .. })
+    }
+
+    /// Notes that an attempt is sent, and whether that makes as many as may be in flight.
+    pub(super) fn sent(&mut self, now: Duration, is_full: bool) {
+        if is_full && self.full_since.is_none() {
+            self.full_since = Some(now);
+        }
+    }
+
+    /// Learns from an answer; the next limit, when a round is over.
+    pub(super) fn answered(
+        &mut self,
+        (sent_at, now): (Duration, Duration),
+        output_tokens: u64,
+        limit: f64,
+    ) -> Option<f64> {
+        if self.full_since.is_none_or(|since| sent_at < since) {
+            return None;
+        }
+        let seconds = now.saturating_sub(sent_at).as_secs_f64();
+        self.times
+            .push(seconds / (output_tokens as f64 + FIXED_TOKENS));
+        if self.times.len() < (limit as usize).clamp(FEWEST, MOST) {
+            return None;
+        }
+        let median = median(&mut self.times);
+        self.restart();
+        let here = At {
+            limit,
+            throughput: limit / median.max(f64::MIN_POSITIVE),
+        };
+        let next = self.step(here);
+        Some(next)
+    }
+
+    fn step(&mut self, here: At) -> f64 {
+        match self.state {
+            State::Rising { before, too_few } => self.rise(before, too_few, here),
+            State::Narrowing { too_few, enough } => {
+                if here.throughput >= SAME * enough.throughput {
+                    self.narrow(too_few, here.as_good_as(enough))
+                } else {
+                    self.narrow(here.limit, enough)
+                }
+            }
+            State::Resting {
+                rounds,
+                found,
+                more_next,
+            } => {
+                let found = here.as_good_as(At {
+                    throughput: found.throughput * FADING,
+                    ..found
+                });
+                if rounds > 0 {
+                    self.rest(found, rounds - 1, more_next);
+                    return found.limit;
+                }
+                self.state = State::Probing {
+                    found,
+                    is_more: more_next,
+                };
+                found.limit * if more_next { MORE } else { LESS }
+            }
+            State::Probing { found, is_more } => {
+                if is_more && here.throughput * SAME >= found.throughput {
+                    // There is room again: the quick way up.
+                    return self.rise(None, found.limit, here);
+                }
+                let is_enough = !is_more && here.throughput >= SAME * found.throughput;
+                let found = if is_enough {
+                    here.as_good_as(found)
+                } else {
+                    found
+                };
+                self.rest(found, REST, !is_more);
+                found.limit
+            }
+        }
+    }
+
+    fn rise(&mut self, before: Option<At>, too_few: f64, here: At) -> f64 {
+        let Some(before) = before else {
+            self.state = State::Rising {
+                before: Some(here),
+                too_few,
+            };
+            return here.limit * 2.0;
+        };
+        if here.throughput >= WORTH * before.throughput {
+            self.state = State::Rising {
+                before: Some(here),
+                too_few: before.limit,
+            };
+            return here.limit * 2.0;
+        }
+        if before.throughput >= SAME * here.throughput {
+            self.narrow(too_few, before.as_good_as(here))
+        } else {
+            self.narrow(before.limit, here)
+        }
+    }
+
+    /// The next limit to look at between too few and enough.
+    fn narrow(&mut self, too_few: f64, enough: At) -> f64 {
+        if enough.limit / too_few <= CLOSE || enough.limit - too_few <= 1.0 {
+            self.rest(enough, REST, true);
+            return enough.limit;
+        }
+        self.state = State::Narrowing { too_few, enough };
+        (too_few * enough.limit).sqrt()
+    }
+
+    fn rest(&mut self, found: At, rounds: u32, more_next: bool) {
+        self.state = State::Resting {
+            rounds,
+            found,
+            more_next,
+        };
+    }
+
+    /// Forgets what was found, as far as it is about more in flight.
+    pub(super) fn rise_again(&mut self) {
+        self.restart();
+        self.state = State::Rising {
+            before: None,
+            too_few: 1.0,
+        };
+    }
+}
+
+impl At {
+    /// This limit, with the higher throughput of both.
+    fn as_good_as(self, other: At) -> At {
+        At {
+            throughput: self.throughput.max(other.throughput),
+            ..self
+        }
+    }
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    let middle = values.len() / 2;
+    *values.select_nth_unstable_by(middle, f64::total_cmp).1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rounds against a server whose attempts take this long with so many in flight; the limits.
+    fn limits(time: impl Fn(f64) -> f64, rounds: usize) -> Vec<f64> {
+        let mut knee = Knee::new();
+        let (mut limit, mut limits) = (16.0, Vec::new());
+        let mut now = Duration::ZERO;
+        for _ in 0..rounds {
+            knee.sent(now, true);
+            let end = now + Duration::from_secs_f64(time(limit));
+            let next = loop {
+                if let Some(next) = knee.answered((now, end), 100, limit) {
+                    break next;
+                }
+            };
+            limits.push(limit);
+            (limit, now) = (next, end);
+        }
+        limits
+    }
+
+    #[test]
+    fn a_server_that_is_never_slower_gets_more_and_more() {
+        assert_eq!(limits(|_| 2.0, 4), [16.0, 32.0, 64.0, 128.0]);
+    }
+
+    #[test]
+    fn the_end_of_a_server_s_places_is_found() {
+        for places in [4.0_f64, 24.0, 64.0, 200.0] {
+            let found = limits(|limit| 2.0 * (limit / places).max(1.0), 40);
+            let rest = &found[20..];
+            let mean = rest.iter().sum::<f64>() / rest.len() as f64;
+            let share = mean / places;
+            assert!((0.85..=1.35).contains(&share), "{places}: {rest:?}");
+        }
+    }
+
+    #[test]
+    fn a_cliff_is_not_stayed_on() {
+        // Beyond 90, throughput halves.
+        let time = |limit: f64| if limit > 90.0 { limit / 16.0 } else { 2.0 };
+        let found = limits(time, 40);
+        let beyond = found.iter().filter(|limit| **limit > 90.0).count();
+        assert!(beyond <= 8, "{found:?}");
+        let last = &found[10..];
+        assert!(
+            last.iter().sum::<f64>() / last.len() as f64 > 55.0,
+            "{found:?}"
+        );
+    }
+}

@@ -1,0 +1,392 @@
+//! Limits that the provider tells, kept as it keeps them.
+//!
+//! Each limit is a bucket of which the provider says how large it is, how fast it fills and what is
+//! left. While plenty is left, nothing is paced; the last two seconds' worth are given out in
+//! proportion to what is left, so that others who use the same key are made room for, and two
+//! clients come to equal shares. Owns that. Never learns from refusals alone; [`Pace`] does.
+//!
+//! [`Pace`]: super::pace::Pace
+
+use std::time::Duration;
+
+use super::rates::Reservation;
+use super::{LearntRates, LimitedBy, Need, Refusal};
+use crate::told::{Level, Told};
+
+/// Seconds' worth of a limit that are given out in proportion to what is left.
+///
+/// Shorter than the shortest window after which a bucket per minute was seen to refuse, and
+/// several times the age of what a header tells.
+const LOW_S: f64 = 2.0;
+/// The least share of a limit's rate that is used while anything is left.
+const LEAST_SHARE: f64 = 0.05;
+/// Differences of a told limit that are no change, but rounding.
+const SAME_LIMIT: f64 = 0.001;
+/// The meters, in the order of [`LimitedBy`].
+const METERS: [LimitedBy; 5] = [
+    LimitedBy::Rpm,
+    LimitedBy::Rpd,
+    LimitedBy::Tpm,
+    LimitedBy::Itpm,
+    LimitedBy::Otpm,
+];
+
+/// What was left in each meter; `NAN` where there was none.
+pub(super) type Levels = [f32; METERS.len()];
+
+/// All limits that an endpoint tells.
+#[derive(Debug)]
+pub(super) struct Meters {
+    meters: [Option<Meter>; METERS.len()],
+    /// The share of each limit that may be used.
+    pub(super) utilization: f64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Meter {
+    limit: f64,
+    per_s: f64,
+    level: f64,
+    /// What is left of the share that may be used, whatever others leave.
+    own: f64,
+    /// Up to when the level is settled, in seconds.
+    at_s: f64,
+    /// When the next charge is let through while little is left, in seconds.
+    next_s: f64,
+}
+
+impl Meters {
+    /// Nothing is told yet.
+    pub(super) fn new(utilization: f64) -> Meters {
+        Meters {
+            meters: [None; METERS.len()],
+            utilization,
+        }
+    }
+
+    /// Whether all meters let a charge through now.
+    ///
+    /// # Errors
+    /// The meter that is ready last, and when.
+    pub(super) fn check(&mut self, now: Duration, need: &Need) -> Result<(), Refusal> {
+        let now_s = now.as_secs_f64();
+        let mut last: Option<(f64, LimitedBy)> = None;
+        for (by, meter) in METERS.iter().zip(&mut self.meters) {
+            let Some(meter) = meter else { continue };
+            meter.advance(now_s, self.utilization);
+            let ready = meter.ready_at_s(
+                now_s,
+                units(*by, (need.input_tokens, need.output_tokens)),
+                self.utilization,
+                *by,
+            );
+            if ready > now_s && last.is_none_or(|(latest, _)| ready > latest) {
+                last = Some((ready, *by));
+            }
+        }
+        match last {
+            None => Ok(()),
+            Some((ready, by)) => Err(Refusal {
+                by,
+                until: Some(Duration::from_secs_f64(ready)),
+            }),
+        }
+    }
+
+    /// Charges all meters.
+    pub(super) fn charge(&mut self, now: Duration, need: &Need) {
+        let now_s = now.as_secs_f64();
+        for (by, meter) in METERS.iter().zip(&mut self.meters) {
+            if let Some(meter) = meter {
+                meter.charge(
+                    now_s,
+                    units(*by, (need.input_tokens, need.output_tokens)),
+                    self.utilization,
+                );
+            }
+        }
+    }
+
+    /// What is left in each.
+    pub(super) fn levels(&self) -> Levels {
+        self.meters
+            .map(|meter| meter.map_or(f32::NAN, |meter| meter.level as f32))
+    }
+
+    /// Corrects a charge to the tokens that were really used, or gives it back.
+    pub(super) fn settle(&mut self, was: Reservation, used: (u64, u64)) {
+        let was = (was.input_tokens, was.output_tokens);
+        for (by, meter) in METERS.iter().zip(&mut self.meters) {
+            if let Some(meter) = meter {
+                meter.give_back(units(*by, was) - units(*by, used));
+            }
+        }
+    }
+
+    /// Takes in what an answer tells to an attempt before which these levels held.
+    pub(super) fn told(&mut self, now: Duration, sent: &Levels, told: &Told) {
+        let now_s = now.as_secs_f64();
+        let levels = [
+            told.requests,
+            told.requests_per_day,
+            told.tokens,
+            told.input_tokens,
+            told.output_tokens,
+        ];
+        for ((meter, told), sent) in self.meters.iter_mut().zip(levels).zip(sent) {
+            let Some(told) = told else { continue };
+            match meter {
+                Some(meter) => {
+                    meter.advance(now_s, self.utilization);
+                    meter.told(f64::from(*sent), &told);
+                }
+                None => *meter = Some(Meter::new(now_s, &told)),
+            }
+        }
+    }
+
+    /// Whether what is left explains that a request of this size is refused.
+    pub(super) fn explain(&self, was: Reservation) -> bool {
+        let tokens = (was.input_tokens, was.output_tokens);
+        let is_short = |(by, meter): (&LimitedBy, &Option<Meter>)| {
+            meter.is_some_and(|meter| meter.level < units(*by, tokens))
+        };
+        METERS.iter().zip(&self.meters).any(is_short)
+    }
+
+    /// The rates that are told, per minute.
+    pub(super) fn rates(&self) -> LearntRates {
+        let rate = |n: usize| self.meters[n].map(|meter| meter.per_s * 60.0 * self.utilization);
+        LearntRates {
+            rpm: rate(0),
+            tpm: rate(2),
+            itpm: rate(3),
+            otpm: rate(4),
+            told: self.meters.iter().any(Option::is_some),
+        }
+    }
+}
+
+/// What a request of so many input and output tokens is on a meter.
+fn units(by: LimitedBy, (input, output): (u64, u64)) -> f64 {
+    match by {
+        LimitedBy::Tpm => (input + output) as f64,
+        LimitedBy::Itpm => input as f64,
+        LimitedBy::Otpm => output as f64,
+        _ => 1.0,
+    }
+}
+
+impl Meter {
+    fn new(now_s: f64, told: &Level) -> Meter {
+        Meter {
+            limit: told.limit,
+            per_s: told.per_s,
+            level: told.remaining.unwrap_or(told.limit),
+            own: told.limit,
+            at_s: now_s,
+            next_s: now_s,
+        }
+    }
+
+    fn advance(&mut self, now_s: f64, utilization: f64) {
+        let regained = (now_s - self.at_s).max(0.0) * self.per_s;
+        self.level = (self.level + regained).min(self.limit);
+        self.own = (self.own + regained * utilization).min(self.limit * utilization);
+        self.at_s = self.at_s.max(now_s);
+    }
+
+    fn give_back(&mut self, units: f64) {
+        self.level += units;
+        self.own += units;
+    }
+
+    /// What may be used of what is left.
+    fn usable(&self, utilization: f64) -> f64 {
+        let usable = self.level - (1.0 - utilization) * self.limit;
+        // The whole of a limit is what the provider says is left, and no count of one's own.
+        if utilization < 1.0 {
+            usable.min(self.own)
+        } else {
+            usable
+        }
+    }
+
+    /// The level below which charges are paced.
+    fn low(&self, units: f64) -> f64 {
+        (LOW_S * self.per_s).max(units)
+    }
+
+    fn ready_at_s(&self, now_s: f64, units: f64, utilization: f64, by: LimitedBy) -> f64 {
+        let usable = self.usable(utilization);
+        // A charge that is larger than the bucket has to wait until the bucket is full.
+        let needed = units.min(self.limit * utilization);
+        if usable >= self.low(units) + units && by != LimitedBy::Rpd {
+            return now_s;
+        }
+        let filled = now_s + ((needed - usable) / self.per_s).max(0.0);
+        match by {
+            // A limit per day is a budget, no pace.
+            LimitedBy::Rpd => filled,
+            _ => filled.max(self.next_s),
+        }
+    }
+
+    fn charge(&mut self, now_s: f64, units: f64, utilization: f64) {
+        let usable = self.usable(utilization);
+        let low = self.low(units);
+        if usable < low + units {
+            let share = (usable / low).clamp(LEAST_SHARE, 1.0) * utilization;
+            self.next_s = self.next_s.max(now_s) + units / (self.per_s * share);
+        }
+        self.give_back(-units);
+    }
+
+    /// The provider may have looked at any time between sending and now. Only what lies outside of
+    /// all levels that were thought right in between tells of somebody else's use, or of a wrong
+    /// guess.
+    fn told(&mut self, sent: f64, told: &Level) {
+        if (told.limit - self.limit).abs() > SAME_LIMIT * self.limit {
+            self.level = self.level.min(told.limit);
+            self.limit = told.limit;
+        }
+        self.per_s = told.per_s;
+        let Some(remaining) = told.remaining else {
+            return;
+        };
+        let sent = if sent.is_nan() { self.level } else { sent };
+        let (low, high) = (self.level.min(sent), self.level.max(sent));
+        if remaining < low {
+            self.level += remaining - low;
+        } else if remaining > high {
+            self.level += remaining - high;
+        }
+        self.level = self.level.clamp(-self.limit, self.limit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Limits;
+    use crate::limit::Rates;
+
+    const NONE: Levels = [f32::NAN; METERS.len()];
+
+    fn told(limit: f64, remaining: f64) -> Told {
+        Told {
+            requests: Some(Level {
+                limit,
+                per_s: limit / 60.0,
+                remaining: Some(remaining),
+            }),
+            ..Told::default()
+        }
+    }
+
+    fn s(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    /// Sends whenever it may, for some seconds; how many were sent.
+    fn send(meters: &mut Meters, from: f64, to: f64) -> usize {
+        let (mut now, mut sent) = (from, 0);
+        while now < to {
+            match meters.check(s(now), &Need::default()) {
+                Ok(()) => {
+                    meters.charge(s(now), &Need::default());
+                    sent += 1;
+                }
+                Err(refusal) => now = refusal.until.unwrap().as_secs_f64() + 1e-9,
+            }
+        }
+        sent
+    }
+
+    #[test]
+    fn what_is_left_is_used_at_once_and_the_rest_at_the_rate() {
+        let mut meters = Meters::new(1.0);
+        meters.told(s(0.0), &NONE, &told(600.0, 300.0));
+        let at_once = send(&mut meters, 0.0, 0.1);
+        assert!((280..=285).contains(&at_once), "{at_once}");
+        send(&mut meters, 0.1, 10.0);
+        let steady = send(&mut meters, 10.0, 70.0);
+        assert!((595..=605).contains(&steady), "{steady}");
+    }
+
+    #[test]
+    fn a_share_of_the_key_leaves_the_rest_to_others() {
+        let mut meters = Meters::new(0.5);
+        meters.told(s(0.0), &NONE, &told(600.0, 600.0));
+        send(&mut meters, 0.0, 20.0);
+        assert!(meters.meters[0].unwrap().level >= 300.0);
+        let steady = send(&mut meters, 20.0, 80.0);
+        assert!((290..=310).contains(&steady), "{steady}");
+    }
+
+    #[test]
+    fn use_by_others_slows_down_and_own_use_is_not_counted_twice() {
+        let mut meters = Meters::new(1.0);
+        meters.told(s(0.0), &NONE, &told(600.0, 600.0));
+        let before = meters.levels();
+        for _ in 0..10 {
+            meters.charge(s(0.0), &Need::default());
+        }
+        // Looked at after five of the ten: between what was thought then and now.
+        meters.told(s(0.0), &before, &told(600.0, 595.0));
+        assert_eq!(meters.meters[0].unwrap().level, 590.0);
+        meters.told(s(0.0), &before, &told(600.0, 5.0));
+        assert_eq!(meters.meters[0].unwrap().level, 5.0);
+        assert!(meters.check(s(0.0), &Need::default()).is_ok());
+        meters.charge(s(0.0), &Need::default());
+        let refusal = meters.check(s(0.0), &Need::default()).unwrap_err();
+        assert_eq!(refusal.by, LimitedBy::Rpm);
+        assert!(refusal.until.unwrap() > s(0.2), "{refusal:?}");
+    }
+
+    #[test]
+    fn a_day_is_a_budget() {
+        let mut meters = Meters::new(1.0);
+        let day = Told {
+            requests_per_day: Some(Level {
+                limit: 200.0,
+                per_s: 200.0 / 86_400.0,
+                remaining: Some(3.0),
+            }),
+            ..Told::default()
+        };
+        meters.told(s(0.0), &NONE, &day);
+        assert_eq!(send(&mut meters, 0.0, 1.0), 3);
+        let refusal = meters.check(s(1.0), &Need::default()).unwrap_err();
+        assert_eq!(refusal.by, LimitedBy::Rpd);
+    }
+
+    #[test]
+    fn a_request_larger_than_the_bucket_goes_when_it_is_full() {
+        let mut meters = Meters::new(1.0);
+        let tokens = Told {
+            tokens: Some(Level {
+                limit: 6_000.0,
+                per_s: 100.0,
+                remaining: Some(1_000.0),
+            }),
+            ..Told::default()
+        };
+        meters.told(s(0.0), &NONE, &tokens);
+        let need = Need {
+            input_tokens: 9_000,
+            ..Need::default()
+        };
+        let refusal = meters.check(s(0.0), &need).unwrap_err();
+        assert_eq!(refusal.until, Some(s(50.0)));
+        assert!(meters.check(s(50.0), &need).is_ok());
+        let reservation = Rates::new(&Limits::default())
+            .reserve(s(50.0), &need)
+            .unwrap();
+        assert!(meters.explain(reservation), "9,000 of 6,000");
+        meters.charge(s(50.0), &need);
+        assert_eq!(meters.levels()[2], -3_000.0);
+        meters.settle(reservation, (1_000, 0));
+        assert_eq!(meters.levels()[2], 5_000.0);
+    }
+}

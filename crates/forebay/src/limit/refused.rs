@@ -1,0 +1,120 @@
+//! What a refusal for load is about: the level, the rate, or nothing that can be helped.
+//!
+//! ```text
+//! a told limit is used up ────────────► it paces already, nothing is learnt
+//! refused above all that was taken ───► the level: a cap on what is in flight
+//! refused at a level that was taken ──► 429: the rate.   503, 529: chance, unless it is often
+//! ```
+//! Owns that judgement. Never limits by itself.
+
+use std::time::Duration;
+
+use super::failing::Means;
+use super::{Limiter, Permit};
+use crate::outcome::{Failure, FailureKind};
+
+/// How long a cut of the level may turn out to have been about the rate.
+const SECOND_THOUGHTS: Duration = Duration::from_secs(10);
+
+/// What refusals have taught so far.
+#[derive(Debug, Default)]
+pub(super) struct Lessons {
+    /// When something was last cut; refusals of what was sent before belong to it.
+    cut_at: Option<Duration>,
+    /// When the level was last cut because of a 429.
+    capped_at: Option<Duration>,
+    /// Refusals since the last cut.
+    refusals: u64,
+}
+
+impl Limiter {
+    /// Learns from a refusal.
+    pub(super) fn refused(&mut self, now: Duration, permit: &Permit, failure: &Failure) {
+        if self.in_flight.is_ruled() {
+            return self.hold.park(now, failure.retry_after);
+        }
+        self.sent.not_taken(permit.number);
+        self.sent.refused_after(now.saturating_sub(permit.sent_at));
+        self.pace.refused();
+        self.lessons.refusals += 1;
+        let wait = failure.retry_after;
+        self.hold.overload(now, permit.sent_at, permit.probe, wait);
+        let is_straggler = self.lessons.cut_at.is_some_and(|cut| permit.sent_at < cut);
+        if is_straggler || self.meters.explain(permit.reservation) {
+            return;
+        }
+        let record = self.sent.record(now);
+        let is_above = permit.in_flight > record;
+        match failure.kind {
+            FailureKind::Overloaded if is_above => self.cap(now, permit),
+            FailureKind::Overloaded => {
+                if wait.is_none() {
+                    self.in_flight.rest(now);
+                }
+                self.failed_of_load(now);
+            }
+            _ if is_above && self.may_be_the_level(permit) => {
+                self.lessons.capped_at = Some(now);
+                self.cap(now, permit);
+            }
+            _ => self.slow_down(now, permit, wait.unwrap_or_default()),
+        }
+    }
+
+    /// Learns from an attempt that ended in another way.
+    pub(super) fn broke(&mut self, now: Duration, permit: &Permit, failure: &Failure) {
+        self.sent.not_taken(permit.number);
+        self.hold.ignore(permit.probe);
+        if self.in_flight.is_ruled() {
+            return self.hold.park(now, failure.retry_after);
+        }
+        if let Some(wait) = failure.retry_after {
+            self.hold.ask(now, wait);
+        }
+        match failure.kind {
+            FailureKind::ServerError | FailureKind::Timeout { .. } => self.failed_of_load(now),
+            _ => {}
+        }
+    }
+
+    /// A rate that is known already explains a refusal at a level that nothing holds back from.
+    fn may_be_the_level(&mut self, permit: &Permit) -> bool {
+        let is_paced = self.pace.per_s().is_some();
+        let level = self.in_flight.found();
+        level.is_some_and(|level| !is_paced || permit.in_flight >= level.limit())
+    }
+
+    fn cap(&mut self, now: Duration, permit: &Permit) {
+        let refusals = std::mem::take(&mut self.lessons.refusals);
+        self.lessons.cut_at = Some(now);
+        if let Some(level) = self.in_flight.found() {
+            level.capped(permit.in_flight, refusals);
+        }
+    }
+
+    fn slow_down(&mut self, now: Duration, permit: &Permit, wait: Duration) {
+        self.pace.cut(permit.sent_at, permit.number, wait);
+        self.lessons.refusals = 0;
+        self.lessons.cut_at = Some(now);
+        let capped_at = self.lessons.capped_at.take();
+        let was_rash = capped_at.is_some_and(|at| now < at + SECOND_THOUGHTS);
+        if was_rash && let Some(level) = self.in_flight.found() {
+            level.uncut();
+        }
+    }
+
+    fn failed_of_load(&mut self, now: Duration) {
+        let in_flight = self.in_flight.in_flight();
+        let Some(level) = self.in_flight.found() else {
+            return;
+        };
+        match self.failing.failed(now, level.latency_s()) {
+            Means::Nothing => {}
+            Means::TooMuch => {
+                self.lessons.cut_at = Some(now);
+                level.cut_back(in_flight);
+            }
+            Means::Anyway => level.uncut(),
+        }
+    }
+}
