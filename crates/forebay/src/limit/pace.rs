@@ -41,6 +41,10 @@ const AHEAD: f64 = 0.5;
 /// The same in seconds, between these: what timers are late, and what counts by the second.
 const LEAST_AHEAD_S: f64 = 0.005;
 const MOST_AHEAD_S: f64 = 0.1;
+/// The shortest time over which the first requests are counted.
+const SHORTEST_TIME_S: f64 = 0.1;
+/// The period while the rate is a guess: a second refusal measures it.
+const GUESS_PERIOD_S: f64 = 2.0;
 /// The slowest rate, so that a run never stands still for longer than half a minute.
 const SLOWEST_PER_S: f64 = 1.0 / 30.0;
 
@@ -176,9 +180,12 @@ impl Pace {
             (None, Some(rate)) => rate.now() * CUT,
             (None, None) => self.so_far(sent_at, number) * CUT,
         };
-        let period_s = (REQUESTS_PER_REFUSAL * since as f64 / per_s)
-            .max(waits.as_secs_f64() / WAITING_SHARE)
-            .clamp(SHORTEST_PERIOD_S, LONGEST_PERIOD_S);
+        let period_s = match measured {
+            None => GUESS_PERIOD_S,
+            Some(per_s) => (REQUESTS_PER_REFUSAL * since as f64 / per_s)
+                .max(waits.as_secs_f64() / WAITING_SHARE)
+                .clamp(SHORTEST_PERIOD_S, LONGEST_PERIOD_S),
+        };
         let used_until_s = self.rate.map_or(0.0, |rate| rate.used_until_s);
         self.rate = Some(Rate {
             per_s: per_s.max(SLOWEST_PER_S),
@@ -220,7 +227,10 @@ impl Pace {
     /// Requests per second since the start.
     fn so_far(&self, sent_at: Duration, number: u64) -> f64 {
         let first = self.first_sent.unwrap_or(sent_at);
-        let seconds = sent_at.saturating_sub(first).as_secs_f64().max(1.0);
+        let seconds = sent_at
+            .saturating_sub(first)
+            .as_secs_f64()
+            .max(SHORTEST_TIME_S);
         (number.saturating_sub(self.refused) as f64 / seconds).max(SLOWEST_PER_S)
     }
 }
