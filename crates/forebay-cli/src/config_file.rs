@@ -4,9 +4,10 @@
 //! A message names file, line and column and never repeats the line itself, which may hold a
 //! key that somebody put there.
 
+mod values;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use forebay::catalogue;
 use forebay::config::Limits;
@@ -18,6 +19,8 @@ use serde::Deserialize;
 
 use crate::args::{DialectArg, OnLengthArg, SchemaModeArg, StreamArg};
 use crate::env_vars;
+use values::NotNegative;
+pub(crate) use values::{Attempts, InFlight, Positive, SchemaRetries, Seconds, Share, Temperature};
 
 /// The name that is looked for in the working directory.
 const FILE_NAME: &str = "forebay.toml";
@@ -63,6 +66,7 @@ pub(crate) struct RunDefaults {
     pub(crate) params: BTreeMap<String, serde_json::Value>,
     pub(crate) id_field: Option<String>,
     pub(crate) concurrency: Option<InFlight>,
+    pub(crate) target_utilization: Option<Share>,
     pub(crate) rps: Option<Positive>,
     pub(crate) rpm: Option<Positive>,
     pub(crate) tpm: Option<Positive>,
@@ -159,6 +163,7 @@ pub(crate) struct EndpointEntry {
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) token_field: Option<TokenFieldName>,
     pub(crate) concurrency: Option<InFlight>,
+    pub(crate) target_utilization: Option<Share>,
     #[serde(default)]
     pub(crate) limits: LimitsEntry,
 }
@@ -197,114 +202,6 @@ impl From<TokenFieldName> for TokenField {
             TokenFieldName::MaxTokens => TokenField::MaxTokens,
             TokenFieldName::MaxCompletionTokens => TokenField::MaxCompletionTokens,
         }
-    }
-}
-
-/// A finite number above zero.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(try_from = "f64")]
-pub(crate) struct Positive(pub(crate) f64);
-
-impl TryFrom<f64> for Positive {
-    type Error = String;
-    fn try_from(n: f64) -> Result<Positive, String> {
-        if n > 0.0 && n <= 1e12 {
-            Ok(Positive(n))
-        } else {
-            Err(format!("{n} is not a number above 0"))
-        }
-    }
-}
-
-/// A sampling temperature, under the bounds of its flag.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(try_from = "f64")]
-pub(crate) struct Temperature(pub(crate) f64);
-
-impl TryFrom<f64> for Temperature {
-    type Error = String;
-    fn try_from(n: f64) -> Result<Temperature, String> {
-        crate::args::temperature(&n.to_string()).map(Temperature)
-    }
-}
-
-/// A number of attempts in flight, under the bounds of its flag.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(try_from = "u64")]
-pub(crate) struct InFlight(pub(crate) usize);
-
-impl TryFrom<u64> for InFlight {
-    type Error = String;
-    fn try_from(n: u64) -> Result<InFlight, String> {
-        crate::args::concurrency(&n.to_string()).map(InFlight)
-    }
-}
-
-/// Attempts per item, within the flag's bounds.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(try_from = "u32")]
-pub(crate) struct Attempts(pub(crate) u32);
-
-impl TryFrom<u32> for Attempts {
-    type Error = String;
-    fn try_from(n: u32) -> Result<Attempts, String> {
-        let most = crate::args::MOST_ATTEMPTS;
-        if (1..=most).contains(&n) {
-            Ok(Attempts(n))
-        } else {
-            Err(format!("{n} is not in 1..={most}"))
-        }
-    }
-}
-
-/// Further questions per item, within the flag's bounds.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(try_from = "u32")]
-pub(crate) struct SchemaRetries(pub(crate) u32);
-
-impl TryFrom<u32> for SchemaRetries {
-    type Error = String;
-    fn try_from(n: u32) -> Result<SchemaRetries, String> {
-        let most = crate::args::MOST_SCHEMA_RETRIES;
-        if n <= most {
-            Ok(SchemaRetries(n))
-        } else {
-            Err(format!("{n} is not in 0..={most}"))
-        }
-    }
-}
-
-/// A finite number of at least zero.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(try_from = "f64")]
-struct NotNegative(f64);
-
-impl TryFrom<f64> for NotNegative {
-    type Error = String;
-    fn try_from(n: f64) -> Result<NotNegative, String> {
-        if (0.0..=1e9).contains(&n) {
-            Ok(NotNegative(n))
-        } else {
-            Err(format!("{n} is not a price"))
-        }
-    }
-}
-
-/// A duration: seconds as a number, or text such as "2m".
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(try_from = "toml::Value")]
-pub(crate) struct Seconds(pub(crate) Duration);
-
-impl TryFrom<toml::Value> for Seconds {
-    type Error = String;
-    fn try_from(value: toml::Value) -> Result<Seconds, String> {
-        let text = match value {
-            toml::Value::Integer(n) => n.to_string(),
-            toml::Value::Float(n) => n.to_string(),
-            toml::Value::String(text) => text,
-            _ => return Err("not a duration".into()),
-        };
-        crate::args::duration(&text).map(Seconds)
     }
 }
 
@@ -418,6 +315,7 @@ fn place_of(text: &str, at: usize) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn parse(text: &str) -> Result<ConfigFile, Error> {
         ConfigFile::parse(text, Path::new("forebay.toml"))
@@ -430,6 +328,7 @@ mod tests {
             [run]
             model = "gateway/claude-sonnet-4-5"
             concurrency = 50
+            target-utilization = "50%"
             timeout = "2m"
             max-wait = 30
             params = { top_p = 0.9 }
@@ -440,6 +339,8 @@ mod tests {
             api-key-env = "GATEWAY_KEY"
             headers = { x-team = "data" }
             token-field = "max_tokens"
+            concurrency = "auto:200"
+            target-utilization = 1
             limits = { rpm = 600, tpm = 1e6 }
 
             [prices."my-model"]
@@ -449,7 +350,14 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.run.timeout.unwrap().0, Duration::from_secs(120));
-        assert_eq!(config.endpoints["gateway"].limits.limits().rpm, Some(600.0));
+        let concurrency = config.run.concurrency.unwrap().0;
+        assert_eq!(format!("{concurrency:?}"), "Fixed(50)");
+        assert_eq!(config.run.target_utilization.unwrap().0, 0.5);
+        let gateway = &config.endpoints["gateway"];
+        let concurrency = gateway.concurrency.unwrap().0;
+        assert_eq!(format!("{concurrency:?}"), "Auto { max: 200 }");
+        assert_eq!(gateway.target_utilization.unwrap().0, 1.0);
+        assert_eq!(gateway.limits.limits().rpm, Some(600.0));
         let (model, price) = config.prices().next().unwrap();
         assert_eq!((model, price.input), ("my-model", Usd::from_picos(500_000)));
     }

@@ -21,7 +21,21 @@ Exit codes: 0 all rows ok; 1 some rows failed; 2 wrong usage; 3 file trouble;
 
 Environment: the variables of the provider (`forebay providers` lists them, with
 all names for PROVIDER/NAME), FOREBAY_CONFIG, SSL_CERT_FILE.
-SIGUSR1 lists the attempts in flight.";
+SIGUSR1 shows the limits and the attempts in flight.";
+
+/// After the flags of `tune`.
+pub(crate) const TUNE_AFTER: &str = "\
+Without a flag it shows what holds. What is not named stays as it is, and none
+lifts a rate. Attempts in flight go on, and what was used of a rate or a day
+stays used. The changes hold until the run ends.
+
+Examples:
+  forebay tune out.jsonl
+  forebay tune out.jsonl --concurrency 50 --rpm 900
+  forebay tune out.jsonl --concurrency auto --rpm none
+
+Exit codes: 0 it holds; 2 wrong usage, or no job is running on the journal;
+3 file trouble, or the job does not answer.";
 
 /// After the flags of `ask`.
 pub(crate) const ASK_AFTER: &str = "\

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use forebay::config::{Concurrency, EngineSettings};
+use forebay::config::Concurrency;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Files that a run needs besides its connections: input, output, journal, the runtime.
@@ -21,28 +21,79 @@ pub(crate) fn raise_open_files() -> Option<u64> {
     }
 }
 
-/// Lowers the attempts in flight to what this many open files allow, and says so.
+/// The attempts in flight that open files allow.
 ///
 /// An attempt has one connection, and idle connections are those of earlier attempts; a simulated
 /// provider in the same process holds the other end of each.
-pub(crate) fn cap_in_flight(
-    settings: &mut EngineSettings,
-    allowed: u64,
-    is_simulated: bool,
-) -> Option<String> {
-    let files_each = if is_simulated { 2 } else { 1 };
-    let room = allowed.saturating_sub(OTHER_FILES) / files_each;
-    let room = usize::try_from(room).unwrap_or(usize::MAX);
-    let most = NonZeroUsize::new(room).unwrap_or(NonZeroUsize::MIN);
-    let wanted = match settings.concurrency {
-        Concurrency::Fixed(wanted) | Concurrency::Auto { max: wanted } => wanted,
-        Concurrency::Rule(_) => return None,
-    };
-    settings.concurrency = settings.concurrency.at_most(most);
-    // As many as are tried when nobody names a number are nobody's wish.
-    let is_wish = matches!(settings.concurrency, Concurrency::Fixed(_));
-    (is_wish && most < wanted).then(|| format!(
-        "warning: this process may open {allowed} files, so at most {most} attempts are in flight \
-         instead of {wanted} (see `ulimit -n`)"
-    ))
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    files: u64,
+    most: NonZeroUsize,
+}
+
+impl Room {
+    /// What this many open files allow.
+    pub(crate) fn of(files: u64, is_simulated: bool) -> Room {
+        let files_each = if is_simulated { 2 } else { 1 };
+        let room = files.saturating_sub(OTHER_FILES) / files_each;
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        Room {
+            files,
+            most: NonZeroUsize::new(room).unwrap_or(NonZeroUsize::MIN),
+        }
+    }
+
+    /// The setting within what is allowed, and a word on it when a wish is cut.
+    ///
+    /// As many as are tried when nobody names a number are nobody's wish.
+    pub(crate) fn cap(self, concurrency: Concurrency) -> (Concurrency, Option<String>) {
+        let Room { files, most } = self;
+        let wish = match concurrency {
+            Concurrency::Fixed(wanted) => Some(wanted),
+            Concurrency::Auto { max } => Some(max).filter(|max| *max != Concurrency::MOST),
+            Concurrency::Rule(_) => None,
+        };
+        let word = wish.filter(|wanted| most < *wanted).map(|wanted| {
+            format!(
+                "this process may open {files} files, so at most {most} attempts are in flight \
+                 instead of {wanted} (see `ulimit -n`)"
+            )
+        });
+        (concurrency.at_most(most), word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn capped(files: u64, wanted: Concurrency) -> (String, bool) {
+        let (concurrency, word) = Room::of(files, false).cap(wanted);
+        (format!("{concurrency:?}"), word.is_some())
+    }
+
+    #[test]
+    fn a_number_that_was_asked_for_is_not_lowered_silently() {
+        let n = |n| NonZeroUsize::new(n).unwrap();
+        let fixed = Concurrency::Fixed(n(500));
+        assert_eq!(capped(256, fixed), ("Fixed(192)".into(), true));
+        assert_eq!(capped(4_096, fixed), ("Fixed(500)".into(), false));
+        assert_eq!(capped(3, fixed), ("Fixed(1)".into(), true));
+        let auto = Concurrency::Auto { max: n(500) };
+        assert_eq!(capped(256, auto), ("Auto { max: 192 }".into(), true));
+    }
+
+    #[test]
+    fn as_many_as_are_tried_by_default_are_lowered_silently() {
+        let shown = ("Auto { max: 192 }".into(), false);
+        assert_eq!(capped(256, Concurrency::DEFAULT), shown);
+        let shown = ("Auto { max: 2000 }".into(), false);
+        assert_eq!(capped(4_096, Concurrency::DEFAULT), shown);
+    }
+
+    #[test]
+    fn a_simulated_provider_needs_files_too() {
+        let (concurrency, _) = Room::of(256, true).cap(Concurrency::DEFAULT);
+        assert_eq!(format!("{concurrency:?}"), "Auto { max: 96 }");
+    }
 }

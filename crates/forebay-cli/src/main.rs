@@ -24,6 +24,7 @@ mod run;
 mod sim;
 mod simulated;
 mod status;
+mod tune;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Ask(args) => ask::ask(args),
         Command::Status(args) => status::status(&args.file, args.json).map(print),
+        Command::Tune(args) => tune::tune(args).map(print),
         Command::Providers(args) => providers::providers(args).map(print),
         Command::Models(args) => models::models(args),
         Command::Cache(args) => match &args.command {

@@ -4,6 +4,7 @@ mod finished;
 mod ids;
 mod signals;
 mod stage;
+mod tuned;
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use forebay::transport::{Connector, Transport};
 
 use crate::args::{ProgressArg, RunArgs};
 use crate::exit_code::Exit;
+use crate::machine::Room;
 use crate::plan::Plan;
 use crate::report::progress::{Earlier, Progress, ProgressMode};
 use crate::report::summary::{self, Closing};
@@ -29,6 +31,7 @@ use crate::report::units;
 use crate::{cache, dry_run, machine, models, network};
 pub(crate) use signals::end_process_on_signals;
 use stage::{Ending, Opened, Stage};
+use tuned::Ear;
 
 /// Runs.
 ///
@@ -83,10 +86,13 @@ fn perform(
     }
     network::start_simulator(&mut plan.server, args.quiet)?;
     let is_simulated = plan.server.is_simulated();
-    if let Some(allowed) = machine::raise_open_files()
-        && let Some(warning) = machine::cap_in_flight(&mut plan.settings, allowed, is_simulated)
-    {
-        say.line(&warning);
+    let room = machine::raise_open_files().map(|files| Room::of(files, is_simulated));
+    if let Some(room) = room {
+        let (concurrency, word) = room.cap(plan.settings.concurrency);
+        plan.settings.concurrency = concurrency;
+        if let Some(word) = word {
+            say.line(&format!("warning: {word}"));
+        }
     }
     let cache = cache::open(&args.cache, &plan, |line| say.line(line))?;
     plan.settings.answers = cache.clone().map(|cache| cache as Arc<dyn Answers>);
@@ -99,7 +105,7 @@ fn perform(
     let progress = start_progress(args, &plan, &stats, &earlier);
     let mut tally = Tally::default();
     let reporting = (&stats, &progress, &mut tally);
-    let driven = drive(&plan, (source, connector), &mut stage, reporting);
+    let driven = drive((&plan, room), (source, connector), &mut stage, reporting);
     progress.finish();
     cache::close(cache.as_ref(), |line| say.line(line));
     let (summary, signal) = driven?;
@@ -188,7 +194,7 @@ fn check_input(plan: &Plan, source: &mut Source, strict: bool) -> Result<(), Err
 type Reporting<'a> = (&'a Arc<Stats>, &'a Progress, &'a mut Tally);
 
 fn drive(
-    plan: &Plan,
+    (plan, room): (&Plan, Option<Room>),
     (source, connector): (Source, Connector),
     stage: &mut Stage,
     (stats, progress, tally): Reporting<'_>,
@@ -203,7 +209,13 @@ fn drive(
     }
     let answers = plan.settings.answers.clone();
     let feed = engine::feed_with_answers(ids::unique(source), endpoint.clone(), answers)?;
+    // Only a journal beside an output is found by anybody else.
+    let journal = plan.output.journal();
+    let ear = journal.map(|path| Ear::open(&path, control.clone(), room, progress.noter()));
     let mut observer = |event: &Event<'_>| {
+        if let Some(ear) = &ear {
+            ear.note(event);
+        }
         for line in tally.note(event) {
             progress.note(&line);
         }

@@ -40,7 +40,10 @@ pub(crate) fn status(path: &Path, json: bool) -> Result<String, Error> {
 }
 
 /// The journal that a path means: the one beside an output, or the file itself.
-fn journal_of(path: &Path) -> Result<PathBuf, Error> {
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn journal_of(path: &Path) -> Result<PathBuf, Error> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".journal");
     let beside = PathBuf::from(beside);
@@ -80,7 +83,7 @@ fn not_a_journal(path: &Path) -> Error {
 }
 
 /// Whether a run holds the journal's lock.
-fn is_being_written(file: &File) -> bool {
+pub(crate) fn is_being_written(file: &File) -> bool {
     match file.try_lock_shared() {
         Ok(()) => {
             // At once: a run that begins now must find the journal free.

@@ -9,6 +9,7 @@ mod proxy;
 mod run;
 mod shape;
 mod sim;
+mod tune;
 mod values;
 
 use std::path::PathBuf;
@@ -24,7 +25,8 @@ pub(crate) use proxy::{DirectionArg, ProxyArgs};
 pub(crate) use run::{DurabilityArg, MOST_ATTEMPTS, OrderArg, ProgressArg, RunArgs, StreamArg};
 pub(crate) use shape::{MOST_SCHEMA_RETRIES, OnLengthArg, SchemaModeArg, ShapeArgs};
 pub(crate) use sim::{SimArgs, SimCommand};
-pub(crate) use values::{concurrency, duration, temperature};
+pub(crate) use tune::TuneArgs;
+pub(crate) use values::{concurrency, day_change, duration, rate_change, temperature, utilization};
 
 /// Push very many requests through LLM APIs: nothing lost, nothing paid twice.
 #[derive(Debug, Parser)]
@@ -49,6 +51,8 @@ pub(crate) enum Command {
     Ask(Box<AskArgs>),
     /// Tell what a run's journal holds: done, failed, pending, cost
     Status(StatusArgs),
+    /// Change the limits of a run that is under way, or show what holds
+    Tune(TuneArgs),
     /// List the providers that are known by name, and whose key is set
     Providers(ProvidersArgs),
     /// List the models that a provider serves

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use forebay::config::Concurrency;
 use forebay::money::Usd;
 
 use super::cache::CacheArgs;
@@ -149,9 +150,15 @@ pub(crate) struct RunArgs {
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) keep_journal: bool,
 
-    /// Attempts in flight [default: 20]
-    #[arg(short, long, value_name = "N", help_heading = PACE, value_parser = values::concurrency)]
-    pub(crate) concurrency: Option<usize>,
+    /// Attempts in flight: a number, or as many as the provider serves well,
+    /// MAX at the most, which is found out [default: auto, which is auto:2000]
+    #[arg(short, long, value_name = "N|auto[:MAX]", help_heading = PACE, value_parser = values::concurrency)]
+    pub(crate) concurrency: Option<Concurrency>,
+    /// Share of what the provider allows that may be used, 0.5 or 50%, when
+    /// others use the key too; for what is found out, not for the rates that
+    /// are given here [default: 1]
+    #[arg(long, value_name = "SHARE", help_heading = PACE, value_parser = values::utilization)]
+    pub(crate) target_utilization: Option<f64>,
     /// Requests per second
     #[arg(long, value_name = "N", help_heading = PACE, value_parser = values::rate)]
     pub(crate) rps: Option<f64>,

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use forebay::config::{Change, Concurrency};
 use forebay::money::Usd;
 use forebay_sim::faults::{Fault, Probability, UnknownFault};
 
@@ -15,13 +16,52 @@ const MAX_RATE: f64 = 1e12;
 /// The longest duration: a year.
 const MAX_SECONDS: f64 = 31_536_000.0;
 
-pub(crate) fn concurrency(text: &str) -> Result<usize, String> {
+/// A number, `auto`, or `auto:MAX`.
+pub(crate) fn concurrency(text: &str) -> Result<Concurrency, String> {
     if text == "auto" {
-        return Err("`auto` is not available yet; give a number such as 20".into());
+        return Ok(Concurrency::DEFAULT);
     }
-    match text.parse() {
-        Ok(n @ 1..=MAX_CONCURRENCY) => Ok(n),
-        _ => Err(format!("give a whole number from 1 to {MAX_CONCURRENCY}")),
+    let (most, make): (&str, fn(NonZeroUsize) -> Concurrency) = match text.strip_prefix("auto:") {
+        Some(most) => (most, |max| Concurrency::Auto { max }),
+        None => (text, Concurrency::Fixed),
+    };
+    match most.parse::<NonZeroUsize>() {
+        Ok(n) if n.get() <= MAX_CONCURRENCY => Ok(make(n)),
+        _ => Err(format!(
+            "give auto, auto:MAX such as auto:200, or a whole number from 1 to {MAX_CONCURRENCY}"
+        )),
+    }
+}
+
+/// A share above 0, or a percentage.
+pub(crate) fn utilization(text: &str) -> Result<f64, String> {
+    let (number, whole) = match text.strip_suffix('%') {
+        Some(percent) => (percent.trim_end(), 100.0),
+        None => (text, 1.0),
+    };
+    match number.parse::<f64>() {
+        Ok(n) if n > 0.0 && n <= whole => Ok(n / whole),
+        _ => Err("give a share above 0 and up to 1, such as 0.5, or 50%".into()),
+    }
+}
+
+/// A rate, or `none` for no limit.
+pub(crate) fn rate_change(text: &str) -> Result<Change<f64>, String> {
+    match text {
+        "none" => Ok(Change::Lift),
+        _ => rate(text)
+            .map(Change::To)
+            .map_err(|_| "give a number above 0, or none".into()),
+    }
+}
+
+/// Requests per day, or `none` for no limit.
+pub(crate) fn day_change(text: &str) -> Result<Change<u64>, String> {
+    match text {
+        "none" => Ok(Change::Lift),
+        _ => at_least_one(text)
+            .map(Change::To)
+            .map_err(|_| "give a whole number of at least 1, or none".into()),
     }
 }
 
@@ -237,8 +277,9 @@ mod tests {
 
     #[test]
     fn absurd_numbers_are_refused() {
-        for bad in ["0", "-1", "1e99", "x", "", "999999999"] {
+        for bad in ["0", "-1", "1e99", "x", "", "999999999", "1.5", "none"] {
             assert!(concurrency(bad).is_err(), "{bad}");
+            assert!(concurrency(&format!("auto:{bad}")).is_err(), "{bad}");
         }
         for bad in ["0", "-1", "NaN", "inf", "1e13", ""] {
             assert!(rate(bad).is_err(), "{bad}");
@@ -247,6 +288,43 @@ mod tests {
             assert!(dollars(bad).is_err(), "{bad}");
         }
         assert_eq!(rate("10_000"), Ok(10_000.0));
+    }
+
+    #[test]
+    fn attempts_in_flight_are_a_number_or_found_out() {
+        for (text, shown) in [
+            ("50", "Fixed(50)"),
+            ("auto", "Auto { max: 2000 }"),
+            ("auto:300", "Auto { max: 300 }"),
+        ] {
+            assert_eq!(format!("{:?}", concurrency(text).unwrap()), shown);
+        }
+        for bad in ["Auto", "AUTO:5", "auto5", "auto: 5", "auto:auto"] {
+            assert!(concurrency(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_share_is_a_fraction_or_a_percentage() {
+        for (text, share) in [("0.5", 0.5), ("50%", 0.5), ("1", 1.0), ("100 %", 1.0)] {
+            assert_eq!(utilization(text), Ok(share), "{text}");
+        }
+        for bad in ["0", "0%", "50", "101%", "-1", "NaN", "inf", "", "%", "half"] {
+            assert!(utilization(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_limit_changes_to_a_number_or_to_none() {
+        assert_eq!(rate_change("900"), Ok(Change::To(900.0)));
+        assert_eq!(rate_change("none"), Ok(Change::Lift));
+        assert_eq!(day_change("1_000"), Ok(Change::To(1_000)));
+        for bad in ["0", "-1", "None", "", "inf"] {
+            assert!(
+                rate_change(bad).is_err() && day_change(bad).is_err(),
+                "{bad}"
+            );
+        }
     }
 
     #[test]

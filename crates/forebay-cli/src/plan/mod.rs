@@ -9,7 +9,6 @@ mod request;
 mod shape;
 mod whole;
 
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use forebay::config::{Concurrency, EngineSettings, Limits, Packing, RetrySettings, Timeouts};
@@ -192,14 +191,18 @@ fn settings(
     let concurrency = args
         .concurrency
         .or(run.concurrency.map(|n| n.0))
-        .or_else(|| Some(endpoint?.concurrency?.0))
-        .and_then(NonZeroUsize::new);
+        .or_else(|| Some(endpoint?.concurrency?.0));
+    let utilization = args
+        .target_utilization
+        .or(run.target_utilization.map(|share| share.0))
+        .or_else(|| Some(endpoint?.target_utilization?.0));
     let seconds = |flag: Option<Duration>, file: Option<Seconds>| flag.or(file.map(|s| s.0));
     let timeouts = Timeouts::default();
     let retry = RetrySettings::default();
     EngineSettings {
-        concurrency: concurrency.map_or(Concurrency::DEFAULT, Concurrency::Fixed),
+        concurrency: concurrency.unwrap_or(Concurrency::DEFAULT),
         limits: limits(args, config, endpoint),
+        target_utilization: utilization.unwrap_or(1.0),
         timeouts: Timeouts {
             total: seconds(args.timeout, run.timeout).unwrap_or(timeouts.total),
             connect: seconds(args.connect_timeout, run.connect_timeout).unwrap_or(timeouts.connect),

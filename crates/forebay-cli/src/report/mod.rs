@@ -11,6 +11,7 @@
 //! ```
 
 pub(crate) mod columns;
+pub(crate) mod limits;
 pub(crate) mod progress;
 pub(crate) mod summary;
 pub(crate) mod tally;

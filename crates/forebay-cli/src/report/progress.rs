@@ -7,6 +7,8 @@
 //! Stats::snapshot ──► Meter ──► Reading ──► bar_line | plain_line | JSON ──► stderr
 //! ```
 
+mod lines;
+
 use std::collections::VecDeque;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -19,7 +21,9 @@ use forebay::money::Usd;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use super::{WIDTH, json_round, json_usd, units};
+use super::limits::LearntJson;
+use super::{WIDTH, json_round, json_usd};
+use lines::{bar_line, plain_line};
 
 /// How far back a rate looks, when enough rows finished in that time.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -35,8 +39,6 @@ const BAR_EVERY: Duration = Duration::from_millis(100);
 const JSON_EVERY: Duration = Duration::from_secs(1);
 /// Time between two plain lines, which stay in a log.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
-/// Cells of the bar, at least and at most.
-const CELLS: (usize, usize) = (4, 20);
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,11 +111,14 @@ impl Progress {
 
     /// Shows lines above the bar; in JSON, as an object with the member `note`.
     pub(crate) fn note(&self, lines: &str) {
-        match (self.mode, &self.bar) {
-            (ProgressMode::None, _) => {}
-            (ProgressMode::Json, _) => print_json(&Note { note: lines }),
-            (_, Some(bar)) if !bar.is_hidden() => bar.println(lines),
-            _ => print_line(lines),
+        self.noter().note(lines);
+    }
+
+    /// What shows lines from another thread.
+    pub(crate) fn noter(&self) -> Noter {
+        Noter {
+            mode: self.mode,
+            bar: self.bar.clone(),
         }
     }
 
@@ -122,6 +127,25 @@ impl Progress {
         self.end = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
+        }
+    }
+}
+
+/// Shows lines between those of the progress.
+#[derive(Debug, Clone)]
+pub(crate) struct Noter {
+    mode: ProgressMode,
+    bar: Option<ProgressBar>,
+}
+
+impl Noter {
+    /// Shows lines above the bar; in JSON, as an object with the member `note`.
+    pub(crate) fn note(&self, lines: &str) {
+        match (self.mode, &self.bar) {
+            (ProgressMode::None, _) => {}
+            (ProgressMode::Json, _) => print_json(&Note { note: lines }),
+            (_, Some(bar)) if !bar.is_hidden() => bar.println(lines),
+            _ => print_line(lines),
         }
     }
 }
@@ -258,6 +282,13 @@ struct Reading {
     projected_cost_usd: Option<Usd>,
     in_flight: u64,
     limit: u64,
+    /// Rates per minute that hold now, set or learnt; `null` for none.
+    rpm: Option<f64>,
+    tpm: Option<f64>,
+    itpm: Option<f64>,
+    otpm: Option<f64>,
+    /// Rates per minute that were learnt.
+    learnt: LearntJson,
     /// What limits the run now.
     limited_by: Option<&'static str>,
     /// Seconds that the rest takes at the recent rate.
@@ -285,6 +316,7 @@ impl Meter {
         let done = now.ok + now.failed + now.kept;
         let pending = now.items.map(|items| items.saturating_sub(done));
         let (rows_per_s, tokens_per_s) = self.rates().unzip();
+        let rates = now.rates();
         Reading {
             done,
             ok: now.ok,
@@ -300,6 +332,11 @@ impl Meter {
             projected_cost_usd: pending.and_then(|pending| self.projected(now, pending)),
             in_flight: now.in_flight,
             limit: now.limit,
+            rpm: rates.rpm,
+            tpm: rates.tpm,
+            itpm: rates.itpm,
+            otpm: rates.otpm,
+            learnt: LearntJson::of(&now.learnt),
             limited_by: now.limited_by.map(|by| by.label()),
             eta_s: pending.and_then(|pending| self.eta(now, pending, rows_per_s)),
             elapsed_s: json_round(at.as_secs_f64()),
@@ -354,139 +391,6 @@ impl Meter {
         let eta = pending as f64 / rate;
         (rate > 0.0 && eta.is_finite()).then(|| json_round(eta))
     }
-}
-
-/// How the live line is worded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wording {
-    /// With whole words and air.
-    Full,
-    /// As short as it can be read.
-    Compact,
-}
-
-/// The live line: what matters most first, as much as fits.
-fn bar_line(reading: &Reading, width: usize) -> String {
-    let full = bar_parts(reading, Wording::Full);
-    let compact = bar_parts(reading, Wording::Compact);
-    fitted(reading, full, "  ", width).unwrap_or_else(|| {
-        let mut parts = compact;
-        loop {
-            if let Some(line) = fitted(reading, parts.clone(), " ", width) {
-                return line;
-            }
-            if parts.len() == 1 {
-                return parts.concat();
-            }
-            parts.pop();
-        }
-    })
-}
-
-/// The parts behind a bar that fills the room left, when there is enough of it.
-fn fitted(reading: &Reading, parts: Vec<String>, gap: &str, width: usize) -> Option<String> {
-    let text = parts.join(gap);
-    let room = width.checked_sub(text.chars().count())?;
-    let Some(items) = reading.items else {
-        return Some(text);
-    };
-    let full = room
-        .checked_sub(gap.len() + 2)
-        .filter(|full| *full >= CELLS.0)?;
-    Some(cells(reading.done, items, full.min(CELLS.1)) + gap + &text)
-}
-
-fn bar_parts(r: &Reading, wording: Wording) -> Vec<String> {
-    let count = match wording {
-        Wording::Full => units::count,
-        Wording::Compact => |n: u64| n.to_string(),
-    };
-    let mut parts = vec![match r.items {
-        Some(items) => format!("{}/{}", count(r.done), count(items)),
-        None => format!("{} rows", count(r.done)),
-    }];
-    if r.failed > 0 {
-        parts.push(format!("{} failed", count(r.failed)));
-    }
-    if let Some(eta) = duration_of(r.eta_s) {
-        parts.push(format!("ETA {}", units::clock(eta)));
-    }
-    if let Some(rate) = r.rows_per_s {
-        parts.push(format!("{} rows/s", units::rate(rate)));
-    }
-    parts.push(match (r.cost_usd, r.projected_cost_usd) {
-        (None, _) => "cost unknown".into(),
-        (Some(cost), Some(projected)) => {
-            format!("{}→{}", units::dollars(cost), units::dollars(projected))
-        }
-        (Some(cost), None) => units::dollars(cost),
-    });
-    let by = r.limited_by.map(|by| format!(" {by}")).unwrap_or_default();
-    parts.push(format!("{}/{}{by}", count(r.in_flight), count(r.limit)));
-    if let Some(tokens) = r.tokens_per_s {
-        let unit = match wording {
-            Wording::Full => "tokens",
-            Wording::Compact => "tok",
-        };
-        parts.push(format!("{} {unit}/s", units::short(tokens)));
-    }
-    parts
-}
-
-/// `[====>     ]` with so many cells.
-fn cells(done: u64, items: u64, cells: usize) -> String {
-    let share = if items == 0 {
-        1.0
-    } else {
-        done as f64 / items as f64
-    };
-    let full = ((share * cells as f64) as usize).min(cells);
-    let tip = if full < cells { ">" } else { "" };
-    format!("[{:<cells$}]", "=".repeat(full) + tip)
-}
-
-/// A line for a log, with all words written out.
-fn plain_line(r: &Reading) -> String {
-    let done = units::count(r.done);
-    let mut parts = vec![match r.items {
-        Some(items) if items > 0 => {
-            let percent = r.done as f64 / items as f64 * 100.0;
-            format!("{done} of {} done ({percent:.0} %)", units::count(items))
-        }
-        _ => format!("{done} done"),
-    }];
-    if r.failed > 0 {
-        parts.push(format!("{} failed", units::count(r.failed)));
-    }
-    if let (Some(rows), Some(tokens)) = (r.rows_per_s, r.tokens_per_s) {
-        parts.push(format!("{} rows/s", units::rate(rows)));
-        parts.push(format!("{} tokens/s", units::count(tokens.round() as u64)));
-    }
-    parts.push(match (r.cost_usd, r.projected_cost_usd) {
-        (None, _) => "cost unknown".into(),
-        (Some(cost), Some(projected)) => {
-            format!(
-                "cost {} of {} projected",
-                units::dollars(cost),
-                units::dollars(projected)
-            )
-        }
-        (Some(cost), None) => format!("cost {}", units::dollars(cost)),
-    });
-    let (in_flight, limit) = (units::count(r.in_flight), units::count(r.limit));
-    parts.push(format!("{in_flight} of {limit} in flight"));
-    if let Some(by) = r.limited_by {
-        parts.push(format!("limited by {by}"));
-    }
-    if let Some(eta) = duration_of(r.eta_s) {
-        parts.push(format!("ETA {}", units::duration(eta)));
-    }
-    format!("forebay: {}", parts.join(", "))
-}
-
-/// A time worth showing.
-fn duration_of(seconds: Option<f64>) -> Option<Duration> {
-    Duration::try_from_secs_f64(seconds.filter(|s| *s > 0.0)?).ok()
 }
 
 #[cfg(test)]

@@ -9,9 +9,11 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use forebay::event::{Event, Finished, InFlight, StopReason};
+use forebay::limit::InForce;
 use forebay::outcome::{Failure, FailureKind};
 use hdrhistogram::Histogram;
 
+use super::limits::{self, InForceJson};
 use super::{clip, one_line, summary, units, what_happened};
 
 /// The longest duration that is told apart from longer ones; far beyond the default deadline.
@@ -92,7 +94,11 @@ impl Tally {
                 "stopping: {}; attempts in flight are finished",
                 one_line(&summary::stop_words(reason))
             )),
-            Event::InFlightListed(list, _) => Some(in_flight_table(list)),
+            Event::InFlightListed(list, now) => Some(in_flight_table(list, now)),
+            Event::LimitsTuned { was, now } => {
+                limits::changes(&InForceJson::of(was), &InForceJson::of(now))
+                    .map(|changes| format!("tuned: {changes}"))
+            }
             _ => None,
         }
     }
@@ -157,9 +163,18 @@ impl Tally {
     }
 }
 
-/// Attempts in flight as lines, oldest first as they come.
-fn in_flight_table(list: &[InFlight]) -> String {
-    let mut text = format!("{} in flight", units::counted(list.len() as u64, "attempt"));
+/// What limits, and attempts in flight as lines, oldest first as they come.
+fn in_flight_table(list: &[InFlight], now: &InForce) -> String {
+    let now = InForceJson::of(now);
+    let attempts = units::counted(list.len() as u64, "attempt");
+    let limit = units::count(now.limit);
+    let mut text = format!("{attempts} in flight, limit {limit} ({})", now.concurrency);
+    if let Some(rates) = now.rates() {
+        let _ = write!(text, "\nrates set: {rates}");
+    }
+    if let Some(rates) = now.learnt.text() {
+        let _ = write!(text, "\nrates learnt: {rates}");
+    }
     if !list.is_empty() {
         let _ = write!(text, "\n{:>12}  attempt  id", "age");
     }
@@ -178,7 +193,9 @@ fn in_flight_table(list: &[InFlight]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use forebay::config::{Concurrency, Limits};
     use forebay::event::StopReason;
+    use forebay::limit::LearntRates;
     use forebay::outcome::FailureKind;
 
     fn row<'a>(id: &'a str, failure: Option<&'a Failure>, ms: u64) -> Finished<'a> {
@@ -254,10 +271,43 @@ mod tests {
             attempt: 2,
             age: Duration::from_millis(12_400),
         }];
+        let mut now = InForce {
+            concurrency: Concurrency::DEFAULT,
+            limit: 1_064,
+            in_flight: 1,
+            limits: Limits::default(),
+            target_utilization: 1.0,
+            learnt: LearntRates::default(),
+        };
         assert_eq!(
-            in_flight_table(&list),
-            "1 attempt in flight\n         age  attempt  id\n      12.4 s        2  item-17\\n"
+            in_flight_table(&list, &now),
+            "1 attempt in flight, limit 1,064 (auto:2000)\n         age  attempt  id\n\
+             \x20     12.4 s        2  item-17\\n"
         );
-        assert_eq!(in_flight_table(&[]), "0 attempts in flight");
+        now.limits.rps = Some(2.5);
+        now.learnt.rpm = Some(1_200.0);
+        assert_eq!(
+            in_flight_table(&[], &now),
+            "0 attempts in flight, limit 1,064 (auto:2000)\nrates set: 2.5 rps\n\
+             rates learnt: 1,200 rpm (found)"
+        );
+    }
+
+    #[test]
+    fn changed_limits_are_a_note() {
+        let was = InForce {
+            concurrency: Concurrency::DEFAULT,
+            limit: 64,
+            in_flight: 60,
+            limits: Limits::default(),
+            target_utilization: 1.0,
+            learnt: LearntRates::default(),
+        };
+        let mut now = was;
+        let note =
+            |was: &InForce, now: &InForce| Tally::default().note(&Event::LimitsTuned { was, now });
+        assert!(note(&was, &now).is_empty(), "nothing has changed");
+        now.concurrency = Concurrency::Fixed(std::num::NonZeroUsize::MIN);
+        assert_eq!(note(&was, &now), ["tuned: concurrency auto:2000 → 1"]);
     }
 }

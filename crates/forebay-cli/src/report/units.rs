@@ -91,6 +91,18 @@ pub(crate) fn rate(per_s: f64) -> String {
     }
 }
 
+/// A limit: whole from a hundred on, with what decimals it has below: `0.5`, `37.5`, `1,200`.
+pub(crate) fn number(n: f64) -> String {
+    if n < 0.1 {
+        return n.to_string();
+    }
+    if n >= 99.995 {
+        return count(n.round() as u64);
+    }
+    let text = format!("{n:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// A large number in short: `980`, `5.2k`, `31k`, `1.2M`.
 pub(crate) fn short(n: f64) -> String {
     for (unit, size) in [("G", 1e9), ("M", 1e6), ("k", 1e3)] {
@@ -199,6 +211,21 @@ mod tests {
             assert_eq!(short(n), text);
         }
         assert_eq!(short(1_200_000.0), "1.2M");
+    }
+
+    #[test]
+    fn limits_have_the_decimals_that_they_need() {
+        for (n, text) in [
+            (0.001, "0.001"),
+            (0.5, "0.5"),
+            (37.5, "37.5"),
+            (100.0, "100"),
+            (30.0, "30"),
+            (99.999, "100"),
+            (1_200.4, "1,200"),
+        ] {
+            assert_eq!(number(n), text);
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ fn of_each_command() {
     insta::assert_snapshot!("forebay", help(&["--help"], "100"));
     insta::assert_snapshot!("forebay_run", help(&["run", "--help"], "100"));
     insta::assert_snapshot!("forebay_status", help(&["status", "--help"], "100"));
+    insta::assert_snapshot!("forebay_tune", help(&["tune", "--help"], "100"));
     insta::assert_snapshot!("forebay_ask", help(&["ask", "--help"], "100"));
     insta::assert_snapshot!("forebay_models", help(&["models", "--help"], "100"));
     insta::assert_snapshot!("forebay_providers", help(&["providers", "--help"], "100"));

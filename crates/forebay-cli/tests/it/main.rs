@@ -66,6 +66,9 @@ mod embed;
 /// What the machine allows, and what is done to a process.
 mod machine;
 
+/// Limits of a run that is under way.
+mod tune;
+
 /// Killed at any moment, no row is lost, doubled or paid for again.
 mod kill;
 

@@ -29,11 +29,30 @@ pub struct ClientBuilder {
     keys: Vec<(String, String)>,
     base_urls: Vec<(String, String)>,
     endpoints: Vec<Endpoint>,
-    concurrency: Option<usize>,
+    concurrency: Option<Wanted>,
     settings: EngineSettings,
     prices: Vec<(String, Price)>,
     certificates: Option<Vec<u8>>,
     connector: Option<Connector>,
+}
+
+/// Attempts in flight as they were asked for.
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    Fixed(usize),
+    Auto(usize),
+}
+
+impl Wanted {
+    fn checked(self) -> Result<Concurrency, Error> {
+        let (Wanted::Fixed(attempts) | Wanted::Auto(attempts)) = self;
+        let attempts = NonZeroUsize::new(attempts)
+            .ok_or_else(|| Error::config("a concurrency of 0 would never send anything"))?;
+        Ok(match self {
+            Wanted::Fixed(_) => Concurrency::Fixed(attempts),
+            Wanted::Auto(_) => Concurrency::Auto { max: attempts },
+        })
+    }
 }
 
 /// What only happens to clients that were told so.
@@ -98,10 +117,31 @@ impl ClientBuilder {
         self
     }
 
-    /// How many attempts may be in flight, per endpoint and model. Default 20.
+    /// How many attempts may be in flight, per endpoint and model, whatever happens.
+    ///
+    /// Default: [`Concurrency::DEFAULT`], which finds out while requests are sent how many the
+    /// endpoint serves well, up to [`Concurrency::MOST`] of them. Of this and
+    /// [`auto_concurrency`](ClientBuilder::auto_concurrency), the last one counts.
     #[must_use]
     pub fn concurrency(mut self, attempts: usize) -> ClientBuilder {
-        self.concurrency = Some(attempts);
+        self.concurrency = Some(Wanted::Fixed(attempts));
+        self
+    }
+
+    /// The most attempts in flight, per endpoint and model, when it is found out how many the
+    /// endpoint serves well; at least 1. Default: [`Concurrency::MOST`].
+    #[must_use]
+    pub fn auto_concurrency(mut self, max: usize) -> ClientBuilder {
+        self.concurrency = Some(Wanted::Auto(max));
+        self
+    }
+
+    /// The share of what a provider allows that this client may use, above 0 and at most 1, for
+    /// keys that others use too. It applies to what is found out about the provider, not to
+    /// [`limits`](ClientBuilder::limits). Default 1.
+    #[must_use]
+    pub fn target_utilization(mut self, share: f64) -> ClientBuilder {
+        self.settings.target_utilization = share;
         self
     }
 
@@ -179,10 +219,14 @@ impl ClientBuilder {
     /// cannot be set up.
     pub fn build(self) -> Result<Client, Error> {
         let mut settings = self.settings;
-        if let Some(attempts) = self.concurrency {
-            let attempts = NonZeroUsize::new(attempts)
-                .ok_or_else(|| Error::config("a concurrency of 0 would never send anything"))?;
-            settings.concurrency = Concurrency::Fixed(attempts);
+        if let Some(wanted) = self.concurrency {
+            settings.concurrency = wanted.checked()?;
+        }
+        let share = settings.target_utilization;
+        if !(share > 0.0 && share <= 1.0) {
+            return Err(Error::config(format!(
+                "a target utilization of {share} is not above 0 and at most 1"
+            )));
         }
         if settings.seed == 0 {
             settings.seed = fastrand::u64(1..);

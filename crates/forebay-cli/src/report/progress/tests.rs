@@ -126,7 +126,9 @@ fn plain_lines_and_json_say_it_all() {
         "{\"done\":250,\"ok\":250,\"failed\":0,\"kept\":0,\"pending\":750,\"items\":1000,\
          \"rows_per_s\":50.0,\"tokens_per_s\":5000.0,\"input_tokens\":22500,\
          \"output_tokens\":2500,\"cost_usd\":0.25,\"projected_cost_usd\":1.0,\
-         \"in_flight\":20,\"limit\":20,\"limited_by\":\"rpm\",\"eta_s\":15.0,\
+         \"in_flight\":20,\"limit\":20,\"rpm\":null,\"tpm\":null,\"itpm\":null,\"otpm\":null,\
+         \"learnt\":{\"rpm\":null,\"tpm\":null,\"itpm\":null,\"otpm\":null,\"told\":false},\
+         \"limited_by\":\"rpm\",\"eta_s\":15.0,\
          \"elapsed_s\":5.0}"
     );
 }

@@ -78,6 +78,19 @@ fn what_is_wrong_with_a_client_is_told_when_it_is_built() {
             "OPENAI_API_KEY",
         ),
         (Client::builder().concurrency(0), "concurrency of 0"),
+        (Client::builder().auto_concurrency(0), "concurrency of 0"),
+        (
+            Client::builder().target_utilization(0.0),
+            "utilization of 0",
+        ),
+        (
+            Client::builder().target_utilization(50.0),
+            "utilization of 50",
+        ),
+        (
+            Client::builder().target_utilization(f64::NAN),
+            "utilization of NaN",
+        ),
         (
             Client::builder().certificates(b"-----BEGIN CERTIFICATE-----\n?"),
             "certificate",
