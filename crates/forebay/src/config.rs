@@ -159,6 +159,27 @@ pub struct Learnt {
     pub refuses: bool,
 }
 
+impl Learnt {
+    /// How much a number has to move to be news: less is the sawtooth of a limit that is probed.
+    const NEWS: f64 = 0.1;
+
+    /// Whether it says noticeably more or something else than `earlier`.
+    pub fn is_news_to(&self, earlier: &Learnt) -> bool {
+        let Learnt {
+            in_flight,
+            requests_per_s,
+            refuses,
+        } = self;
+        let moved = |now: Option<f64>, then: Option<f64>| match (now, then) {
+            (Some(now), Some(then)) => (now - then).abs() > Learnt::NEWS * then.abs(),
+            (now, then) => now.is_some() != then.is_some(),
+        };
+        *refuses != earlier.refuses
+            || moved(*in_flight, earlier.in_flight)
+            || moved(*requests_per_s, earlier.requests_per_s)
+    }
+}
+
 /// Deadlines of one attempt.
 ///
 /// Defaults: those of the failure review in `docs/decisions/0003-deadlines.md`; the official

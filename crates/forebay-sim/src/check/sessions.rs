@@ -180,6 +180,8 @@ impl Reader<'_> {
                     .and_then(|data| serde_json::from_str(data.get()).ok());
                 self.total.finished = Some(data.and_then(|data| data.ok));
             }
+            // Limits that the run found; nothing follows for rows and bills.
+            "learnt" => {}
             other => {
                 let note = format!("{place} is a record of an unknown kind, {other:?}");
                 report.notes.push(note);

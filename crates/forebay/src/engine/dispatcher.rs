@@ -11,6 +11,7 @@ use super::control::Command;
 use super::drain::Drain;
 use super::feed::{Chunk, Prepared};
 use super::flight::{Flight, Flights, Place, Work};
+use super::memory::Memory;
 use super::output::Output;
 use super::pack::{self, Filling};
 use super::start::Start;
@@ -34,6 +35,7 @@ pub(super) struct Dispatcher<'a> {
     pub(super) observer: &'a mut (dyn FnMut(&Event<'_>) + Send),
     pub(super) stats: &'a Stats,
     pub(super) limiter: Limiter,
+    pub(super) memory: Memory,
     pub(super) estimator: Estimator,
     pub(super) queue: Queue<Box<Work>>,
     pub(super) filling: Filling,
@@ -66,8 +68,12 @@ impl<'a> Dispatcher<'a> {
         observer: &'a mut (dyn FnMut(&Event<'_>) + Send),
         stats: &'a Stats,
     ) -> Dispatcher<'a> {
-        let mut limiter = Limiter::new(settings);
         let history = output.journal.history();
+        let mut memory = Memory::new(&endpoint.base_url);
+        let mut limiter = Limiter::new(&EngineSettings {
+            learnt: memory.recall(settings, history),
+            ..settings.clone()
+        });
         let earlier = history.total();
         limiter.add_earlier_cost(earlier.cost + earlier.at_risk);
         limiter.add_earlier_requests(history.requests_of_a_day);
@@ -82,6 +88,7 @@ impl<'a> Dispatcher<'a> {
                 .with_packs_of(settings.embed.map_or(1, |packing| packing.max_inputs.get())),
             filling: Filling::default(),
             limiter,
+            memory,
             estimator: Estimator::default(),
             flights: Flights::default(),
             budget: Budget::default(),

@@ -77,6 +77,8 @@ impl Dispatcher<'_> {
             self.stop(StopReason::Io { message }, None);
             self.unstart(now);
         }
+        let learnt = || self.limiter.learnt();
+        self.memory.note(now, learnt, self.output.journal);
         match self.output.flush() {
             Ok(()) => {
                 self.drain.write_failed = None;
@@ -230,6 +232,8 @@ impl Dispatcher<'_> {
         if self.summary.input_ended && counted != Some(self.summary.items) {
             self.output.journal.items(self.summary.items);
         }
+        let learnt = self.limiter.learnt();
+        self.memory.note_last(learnt, self.output.journal);
         self.output.journal.end(reason, now.as_secs_f64());
         let mut tries = 0;
         while let Err(error) = self.output.close().await {

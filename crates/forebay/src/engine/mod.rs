@@ -33,6 +33,8 @@ mod feed;
 #[cfg(feature = "run")]
 mod flight;
 mod lane;
+#[cfg(feature = "run")]
+mod memory;
 mod models;
 #[cfg(feature = "run")]
 mod output;

@@ -4,8 +4,8 @@
 //! Never decides what to send.
 //!
 //! ```text
-//! run ─ sent ─ sent ─ done ─ retry ─ sent ─ done ─ … ─ end       one session
-//! run ─ sent ─ …                                                 the next one (a resume)
+//! run ─ sent ─ sent ─ done ─ retry ─ sent ─ learnt ─ done ─ … ─ end       one session
+//! run ─ sent ─ …                                                          the next one (a resume)
 //! ```
 //! Records are buffered until [`Journal::flush`], which is one write; with
 //! [`Durability::Process`] they survive a kill of the process from then on. With
@@ -34,6 +34,7 @@ pub use read::{Extent, History, Lookup, Totals, for_each};
 pub use record::{Key, Line, Record};
 pub use settings::Settings;
 
+use crate::config::Learnt;
 pub use crate::disk::parent_of;
 use crate::disk::{Disk, DiskFile, Lines, RealDisk};
 use crate::money::Usd;
@@ -259,6 +260,18 @@ impl Journal {
     /// Records how many items the input has.
     pub fn items(&mut self, items: u64) {
         self.line("items").plain("total", items).end();
+    }
+
+    /// Records what was learnt of the limits of the server at the base URL of this hash.
+    pub fn learnt(&mut self, learnt: &Learnt, base_url: u32) {
+        // Numbers and booleans are always written.
+        let Ok(json) = serde_json::to_vec(learnt) else {
+            return;
+        };
+        self.line("learnt")
+            .plain("f", base_url)
+            .json("data", &json)
+            .end();
     }
 
     /// Records the end of a session.

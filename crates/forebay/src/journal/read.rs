@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
 
 use super::record::{self, Key, Record};
+use crate::config::Learnt;
 use crate::money::Usd;
 use crate::outcome::Usage;
 
@@ -158,6 +159,9 @@ pub struct History {
     pub finished: Option<String>,
     /// Requests sent at known times during the last day before `now`.
     pub requests_of_a_day: u64,
+    /// What was learnt last, during the last day before `now`: a hash of the base URL that it
+    /// holds for, and the limits.
+    learnt: Option<(u32, Learnt)>,
     /// Attempts without an end by key.
     open: HashMap<Key, Open>,
 }
@@ -198,7 +202,7 @@ impl History {
                 // Several items may travel in one exchange.
                 let is_request = record.along != Some(true);
                 session.attempts += u64::from(is_request);
-                if is_request && record.at.is_some_and(|at| now - at < 86_400.0) {
+                if is_request && is_of_a_day(record, now) {
                     self.requests_of_a_day += 1;
                 }
                 if let Some(key) = record.key() {
@@ -220,6 +224,7 @@ impl History {
                 }
             }
             "items" => self.items = record.total.map(|n| n as u64),
+            "learnt" => self.learnt = learnt(record).filter(|_| is_of_a_day(record, now)),
             "end" => {
                 session.ended = record.kind.map(str::to_owned);
                 session.wall_s = record.total.unwrap_or_default();
@@ -282,6 +287,12 @@ impl History {
         }
     }
 
+    /// What was learnt within the last day of the server at the base URL of this hash.
+    pub fn learnt(&self, base_url: u32) -> Option<Learnt> {
+        let (place, learnt) = self.learnt?;
+        (place == base_url).then_some(learnt)
+    }
+
     /// All sessions together.
     pub fn total(&self) -> Totals {
         let mut total = Totals::default();
@@ -305,6 +316,17 @@ impl History {
         history.close_session();
         Ok((history, extent))
     }
+}
+
+/// Whether a record was made within a day before `now`. Limits of accounts change, and so does what
+/// others use of them.
+fn is_of_a_day(record: &Record<'_>, now: f64) -> bool {
+    record.at.is_some_and(|at| now - at < 86_400.0)
+}
+
+fn learnt(record: &Record<'_>) -> Option<(u32, Learnt)> {
+    let learnt = serde_json::from_str(record.data?.get()).ok()?;
+    Some((record.f?, learnt))
 }
 
 fn worst_of(record: &Record<'_>) -> Usd {

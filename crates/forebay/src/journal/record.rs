@@ -57,7 +57,7 @@ const TAIL: usize = CHECKSUM.len() + 8 + 3;
 /// A record as read. Which members are there depends on the kind.
 #[derive(Debug, Deserialize)]
 pub struct Record<'a> {
-    /// The kind: `run`, `sent`, `retry`, `done`, `items`, `end` or `finished`.
+    /// The kind: `run`, `sent`, `retry`, `done`, `items`, `learnt`, `end` or `finished`.
     pub t: &'a str,
     /// The row's key in hexadecimal digits.
     pub k: Option<&'a str>,
@@ -85,7 +85,7 @@ pub struct Record<'a> {
     pub c: Option<i64>,
     /// The most that an attempt can have cost, in pico-dollars, when the run has a cap.
     pub w: Option<i64>,
-    /// Hash of the input fields.
+    /// Hash of the input fields; of what was learnt: of the base URL.
     pub f: Option<u32>,
     /// The kind of the failure that this row replaces.
     pub was: Option<&'a str>,
@@ -100,7 +100,7 @@ pub struct Record<'a> {
     /// The row's body.
     #[serde(borrow)]
     pub row: Option<&'a RawValue>,
-    /// Settings of a run, why a session ended, or totals.
+    /// Settings of a run, what was learnt, or totals.
     #[serde(borrow)]
     pub data: Option<&'a RawValue>,
 }

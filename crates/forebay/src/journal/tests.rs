@@ -342,3 +342,35 @@ fn a_journal_is_private() {
     std::os::unix::fs::symlink(&path, &link).unwrap();
     assert!(Journal::open(options(&link)).is_err());
 }
+
+#[test]
+fn what_was_learnt_last_counts_for_a_day() {
+    let now = 1_800_000_000.0;
+    let history = |records: &[(f64, u32, &str)]| {
+        let mut history = History::default();
+        for (age, base_url, data) in records {
+            let mut line = Vec::new();
+            Line::new(&mut line, "learnt")
+                .plain("at", now - age)
+                .plain("f", base_url)
+                .json("data", data.as_bytes())
+                .end();
+            let record = record::parse(line.strip_suffix(b"\n").unwrap()).unwrap();
+            history.note(&record, now);
+        }
+        history
+    };
+    let in_flight = |history: History| history.learnt(7)?.in_flight;
+    let old = (86_500.0, 7, r#"{"in_flight":9.0,"refuses":false}"#);
+    let first = (7_200.0, 7, r#"{"in_flight":30.5,"refuses":true}"#);
+    // Of a later version.
+    let second = (3_600.0, 7, r#"{"in_flight":50.0,"mood":"good"}"#);
+    assert_eq!(in_flight(history(&[])), None);
+    assert_eq!(in_flight(history(&[old])), None);
+    assert_eq!(in_flight(history(&[old, first])), Some(30.5));
+    assert_eq!(in_flight(history(&[old, first, second])), Some(50.0));
+    let elsewhere = (60.0, 8, r#"{"in_flight":2.0}"#);
+    assert_eq!(in_flight(history(&[first, elsewhere])), None);
+    let unreadable = (60.0, 7, r#"{"in_flight":"many"}"#);
+    assert_eq!(in_flight(history(&[first, unreadable])), None);
+}
