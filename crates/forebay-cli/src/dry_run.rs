@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use forebay::answers::Answers;
-use forebay::config::{Limits, Packing};
+use forebay::config::{Concurrency, Limits, Packing};
 use forebay::engine::{prepare, recall};
 use forebay::error::Error;
 use forebay::message::{AnswerSchema, SchemaMode};
@@ -88,6 +88,7 @@ fn describe(plan: &Plan, totals: &Totals) -> String {
     }
     let input = totals.input_tokens.ceil() as u64;
     line("input tokens", format!("about {}", units::count(input)));
+    line("in flight", in_flight(plan.settings.concurrency));
     if let Some(packing) = &plan.settings.embed {
         let requests = requests(packing, usable, input);
         let most = packing.max_inputs;
@@ -163,6 +164,18 @@ fn told(schema: &AnswerSchema) -> String {
         }
     };
     format!("{}, told {how}", schema.name)
+}
+
+/// How many attempts there would be at once.
+fn in_flight(concurrency: Concurrency) -> String {
+    match concurrency {
+        Concurrency::Fixed(n) => format!("{} at a time", units::count(n.get() as u64)),
+        Concurrency::Auto { max } => {
+            let max = units::count(max.get() as u64);
+            format!("as many as the provider serves well, at most {max}")
+        }
+        Concurrency::Rule(_) => "as a rule says".into(),
+    }
 }
 
 /// The longest of what each limit makes it take.

@@ -94,7 +94,8 @@ impl InForceJson {
             (self.otpm, "otpm"),
             (self.rpd.map(|rpd| rpd as f64), "rpd"),
         ];
-        named(&rates)
+        let known = rates.into_iter();
+        named(known.filter_map(|(rate, name)| Some((rate?, name))))
     }
 
     /// `60 of 64 in flight (auto:2000)`.
@@ -122,27 +123,33 @@ impl LearntJson {
         }
     }
 
-    /// `1,200 rpm, 30,000 tpm (told by the provider)`; `None` when nothing was learnt.
-    pub(crate) fn text(&self) -> Option<String> {
+    /// The rates that are known, with their names.
+    pub(super) fn known(&self) -> impl Iterator<Item = (f64, &'static str)> {
         let rates = [
             (self.rpm, "rpm"),
             (self.tpm, "tpm"),
             (self.itpm, "itpm"),
             (self.otpm, "otpm"),
         ];
+        rates
+            .into_iter()
+            .filter_map(|(rate, name)| Some((rate?, name)))
+    }
+
+    /// `1,200 rpm, 30,000 tpm (told by the provider)`; `None` when nothing was learnt.
+    pub(crate) fn text(&self) -> Option<String> {
         let source = match self.told {
             true => "told by the provider",
             false => "found",
         };
-        Some(format!("{} ({source})", named(&rates)?))
+        Some(format!("{} ({source})", named(self.known())?))
     }
 }
 
-/// The rates that there are, with their names.
-fn named(rates: &[(Option<f64>, &str)]) -> Option<String> {
+/// Rates with their names; `None` when there are none.
+fn named<'a>(rates: impl Iterator<Item = (f64, &'a str)>) -> Option<String> {
     let known: Vec<_> = rates
-        .iter()
-        .filter_map(|(rate, name)| Some(format!("{} {name}", units::number((*rate)?))))
+        .map(|(rate, name)| format!("{} {name}", units::number(rate)))
         .collect();
     (!known.is_empty()).then(|| known.join(", "))
 }

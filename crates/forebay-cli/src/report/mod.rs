@@ -26,6 +26,7 @@ use forebay::money::Usd;
 use forebay::outcome::{Failure, FailureKind};
 use serde::{Deserialize, Serialize, Serializer};
 
+use limits::InForceJson;
 use summary::Closing;
 
 /// Columns that every text fits into, unless it is there to be copied; as `--help` does.
@@ -267,6 +268,8 @@ struct SessionJson {
     duration_s: Option<BTreeMap<&'static str, f64>>,
     /// Seconds spent limited by each cause.
     limited_s: BTreeMap<&'static str, f64>,
+    /// What limited at the end.
+    limits: Option<InForceJson>,
     outages: u64,
     outages_s: f64,
 }
@@ -360,6 +363,7 @@ impl SessionJson {
             limited_s: limited
                 .map(|(by, time)| (by.label(), json_seconds(*time)))
                 .collect(),
+            limits: s.in_force.as_ref().map(InForceJson::of),
             outages,
             outages_s: json_seconds(down),
         }

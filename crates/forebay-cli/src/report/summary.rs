@@ -6,11 +6,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use forebay::config::Concurrency;
 use forebay::event::{StopReason, Summary};
 use forebay::journal::Totals;
+use forebay::limit::LimitedBy;
 use forebay::money::Usd;
 use forebay::outcome::{Failure, FailureKind};
 
+use super::limits::LearntJson;
 use super::tally::Tally;
 use super::{Block, ClosingJson, RunTotals, WIDTH, one_line, units, what_happened};
 
@@ -357,6 +360,9 @@ fn add_attempts(closing: &Closing<'_>, block: &mut Block) {
         };
         block.line("outages", &format!("{n}, {over}"));
     }
+    if let Some(limit) = limit_found(s) {
+        block.line("limit", &limit);
+    }
     let wall = s.wall.as_secs_f64();
     let shares = s
         .limited
@@ -369,6 +375,34 @@ fn add_attempts(closing: &Closing<'_>, block: &mut Block) {
     if !limits.is_empty() {
         block.line("limited", &limits.join(", "));
     }
+}
+
+/// The limits that were found out; `None` when none was, or all are the user's own.
+fn limit_found(summary: &Summary) -> Option<String> {
+    let now = summary.in_force.as_ref()?;
+    let was_limited = |by| summary.limited.iter().any(|(known, _)| *known == by);
+    let how = match now.concurrency {
+        Concurrency::Auto { max } => {
+            if was_limited(LimitedBy::Concurrency) && now.limit >= max.get() {
+                Some("the most that was allowed")
+            } else if was_limited(LimitedBy::Saturated) {
+                Some("found")
+            } else if was_limited(LimitedBy::Ramp) {
+                Some("still growing")
+            } else {
+                // A run too small to tell.
+                None
+            }
+        }
+        Concurrency::Fixed(_) | Concurrency::Rule(_) => None,
+    };
+    let limit = units::count(now.limit as u64);
+    let parts = [
+        how.map(|how| format!("{limit} in flight ({how})")),
+        LearntJson::of(&now.learnt).text(),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// Answers that would not do and were asked for again.

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use forebay::limit::LimitedBy;
+
 use super::Reading;
 use crate::report::units;
 
@@ -84,6 +86,9 @@ fn bar_parts(r: &Reading, wording: Wording) -> Vec<String> {
         };
         parts.push(format!("{} {unit}/s", units::short(tokens)));
     }
+    for (rate, name) in r.learnt.known() {
+        parts.push(format!("≤{} {name}", units::short(rate)));
+    }
     parts
 }
 
@@ -129,8 +134,13 @@ pub(super) fn plain_line(r: &Reading) -> String {
     });
     let (in_flight, limit) = (units::count(r.in_flight), units::count(r.limit));
     parts.push(format!("{in_flight} of {limit} in flight"));
-    if let Some(by) = r.limited_by {
-        parts.push(format!("limited by {by}"));
+    match r.limited_by {
+        Some(by) if by == LimitedBy::Saturated.label() => parts.push(by.to_owned()),
+        Some(by) => parts.push(format!("limited by {by}")),
+        None => {}
+    }
+    if let Some(rates) = r.learnt.text() {
+        parts.push(format!("at most {rates}"));
     }
     if let Some(eta) = duration_of(r.eta_s) {
         parts.push(format!("ETA {}", units::duration(eta)));

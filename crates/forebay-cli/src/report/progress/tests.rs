@@ -114,6 +114,30 @@ fn the_live_line_fits_and_drops_the_least_first() {
 }
 
 #[test]
+fn learnt_rates_are_shown_and_go_first_when_the_room_is_short() {
+    let mut meter = Meter::new(Earlier::default(), true);
+    let mut now = at(250);
+    now.limited_by = Some(LimitedBy::Saturated);
+    now.limits.rpm = Some(600.0);
+    now.learnt.rpm = Some(1_176.0);
+    now.learnt.tpm = Some(29_400.0);
+    now.learnt.told = true;
+    let reading = read(&mut meter, 5, now);
+    assert_eq!((reading.rpm, reading.tpm), (Some(600.0), Some(29_400.0)));
+    assert_eq!(reading.learnt.rpm, Some(1_176.0));
+    let line = bar_line(&reading, 120);
+    let end = "20/20 provider saturated  5.0k tokens/s  ≤1.2k rpm  ≤29k tpm";
+    assert!(line.ends_with(end), "{line}");
+    let line = bar_line(&reading, 79);
+    assert!(line.contains("20/20 provider saturated"), "{line}");
+    assert!(!line.contains("tpm"), "{line}");
+    let line = plain_line(&reading);
+    let middle = "20 of 20 in flight, provider saturated, at most 1,176 rpm, 29,400 \
+                  tpm (told by the provider), ETA 15.0 s";
+    assert!(line.ends_with(middle), "{line}");
+}
+
+#[test]
 fn plain_lines_and_json_say_it_all() {
     let reading = Meter::new(Earlier::default(), true).read(Duration::from_secs(5), &at(250));
     assert_eq!(

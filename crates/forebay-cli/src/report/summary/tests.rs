@@ -1,8 +1,9 @@
 //! Closing summaries as people see them, whole.
 
 use super::*;
+use forebay::config::Limits;
 use forebay::event::{Event, Finished};
-use forebay::limit::LimitedBy;
+use forebay::limit::{InForce, LearntRates, LimitedBy};
 use forebay::outcome::{Failure, FailureKind, Usage};
 
 fn summary(ok: u64, failed: u64) -> Summary {
@@ -75,6 +76,60 @@ forebay: 500 ok of 500 items in 12.4 s (40.3 rows/s)
     assert!(text(&closing).contains("if it were real"));
     closing.price_known = false;
     assert!(text(&closing).contains("  cost      cost unknown: no price for this model\n"));
+}
+
+#[test]
+fn the_limits_that_were_found_are_told() {
+    let (mut summary, tally, earlier) = (summary(500, 0), Tally::default(), Totals::default());
+    let told = |summary: &Summary| {
+        let text = text(&closing(summary, &tally, &earlier));
+        let line = text.lines().find(|line| line.starts_with("  limit  "));
+        line.map(|line| line.trim_start_matches("  limit     ").to_owned())
+    };
+    let mut now = InForce {
+        concurrency: Concurrency::DEFAULT,
+        limit: 64,
+        in_flight: 0,
+        limits: Limits::default(),
+        target_utilization: 1.0,
+        learnt: LearntRates::default(),
+    };
+    summary.in_force = Some(now);
+    assert_eq!(told(&summary), None, "nothing was limited");
+    let second = Duration::from_secs(1);
+    summary.limited = vec![(LimitedBy::Ramp, second)];
+    assert_eq!(told(&summary).unwrap(), "64 in flight (still growing)");
+    summary.limited.push((LimitedBy::Saturated, second));
+    assert_eq!(told(&summary).unwrap(), "64 in flight (found)");
+    now.learnt.rpm = Some(1_200.0);
+    now.learnt.told = true;
+    summary.in_force = Some(now);
+    assert_eq!(
+        told(&summary).unwrap(),
+        "64 in flight (found), 1,200 rpm (told by the provider)"
+    );
+    now.concurrency = Concurrency::Fixed(std::num::NonZeroUsize::MIN);
+    summary.in_force = Some(now);
+    assert_eq!(
+        told(&summary).unwrap(),
+        "1,200 rpm (told by the provider)",
+        "a number that was given is no finding"
+    );
+    now.limit = Concurrency::MOST.get();
+    now.concurrency = Concurrency::DEFAULT;
+    now.learnt = LearntRates::default();
+    summary.in_force = Some(now);
+    summary.limited.push((LimitedBy::Concurrency, second));
+    assert_eq!(
+        told(&summary).unwrap(),
+        "2,000 in flight (the most that was allowed)"
+    );
+    let json = json(&closing(&summary, &tally, &earlier));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let limits = &json["session"]["limits"];
+    assert_eq!(limits["concurrency"], "auto:2000");
+    assert_eq!(limits["limit"], 2_000);
+    assert!(limits["learnt"]["rpm"].is_null());
 }
 
 #[test]
