@@ -9,6 +9,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use forebay::config::Learnt;
 use forebay::error::Error;
 use forebay::journal::{History, Totals};
 use forebay::money::Usd;
@@ -108,12 +109,42 @@ struct Status {
     pending: Option<u64>,
     /// Damaged records, whose rows are sent again.
     damaged: u64,
+    /// The limits that were found so far; `null` when none were.
+    learnt: Option<LearntLimits>,
     /// All sessions together.
     total: RunTotals,
     /// Failed items by kind.
     failed_by_kind: BTreeMap<String, i64>,
     /// The sessions in order; empty when the run is complete and only totals are kept.
     sessions: Vec<Session>,
+}
+
+/// Limits that a run found out.
+#[derive(Debug, Serialize)]
+struct LearntLimits {
+    /// Attempts in flight that the endpoint serves well.
+    in_flight: Option<u64>,
+    /// Requests per minute that it takes.
+    rpm: Option<f64>,
+}
+
+impl LearntLimits {
+    fn of(learnt: &Learnt) -> Option<LearntLimits> {
+        let limits = LearntLimits {
+            in_flight: learnt.in_flight.map(|n| n as u64),
+            rpm: learnt.requests_per_s.map(|n| json_round(n * 60.0)),
+        };
+        (limits.in_flight.is_some() || limits.rpm.is_some()).then_some(limits)
+    }
+
+    fn text(&self) -> String {
+        let in_flight = self
+            .in_flight
+            .map(|n| format!("{} in flight", units::count(n)));
+        let rpm = self.rpm.map(|n| format!("{} rpm", units::number(n)));
+        let parts: Vec<_> = [in_flight, rpm].into_iter().flatten().collect();
+        parts.join(", ")
+    }
 }
 
 /// One session.
@@ -157,6 +188,9 @@ impl Status {
             writing,
             pending: if finished.is_some() { Some(0) } else { pending },
             damaged,
+            learnt: history
+                .last_learnt()
+                .and_then(|learnt| LearntLimits::of(&learnt)),
             total: totals,
             failed_by_kind: total.failed.clone(),
             sessions: match finished {
@@ -293,6 +327,9 @@ fn add_totals(status: &Status, block: &mut Block) {
     if total.wall_s > 0.0 {
         block.line("wall", &wall_text(total.wall_s));
     }
+    if let Some(learnt) = &status.learnt {
+        block.line("limits", &format!("{} (found)", learnt.text()));
+    }
     if status.damaged > 0 {
         let records = units::counted(status.damaged, "record");
         block.line("damaged", &format!("{records}; the rows are sent again"));
@@ -341,154 +378,4 @@ fn wall_text(seconds: f64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::Write as _;
-
-    use forebay::journal::{Attempt, Bill, Done, Durability, Journal, Key, OpenOptionsForRun};
-    use forebay::outcome::{FailureKind, Usage};
-
-    fn journal(path: PathBuf) -> Journal {
-        let options = OpenOptionsForRun {
-            path,
-            settings: Vec::new(),
-            fresh: false,
-            retry_failed: false,
-            durability: Durability::Process,
-        };
-        Journal::open(options).unwrap()
-    }
-
-    fn done(index: u64, failure: Option<FailureKind>) -> Done<'static> {
-        Done {
-            key: Key(u128::from(index)),
-            index,
-            custom_id: None,
-            fields: 0,
-            failure,
-            bill: Bill {
-                usage: Some(Usage {
-                    input_tokens: 1000,
-                    output_tokens: 10,
-                    ..Usage::default()
-                }),
-                cost: Usd::from_dollars(0.02),
-                ..Bill::default()
-            },
-            asked: None,
-            was: None,
-            recalled: false,
-            along: false,
-            body: b"{}",
-        }
-    }
-
-    fn first(index: u64) -> Attempt {
-        Attempt {
-            key: Key(index.into()),
-            index,
-            n: 1,
-            body: None,
-            along: false,
-            split: false,
-        }
-    }
-
-    fn write_session(journal: &mut Journal) {
-        journal.begin(&Vec::new());
-        journal.items(5);
-        for (index, failure) in [(0, None), (1, Some(FailureKind::BadRequest))] {
-            journal.sent(&first(index as u64), None);
-            journal.done(&done(index as u64, failure)).unwrap();
-        }
-        journal.sent(&first(2), None);
-        journal.flush().unwrap();
-    }
-
-    /// The text without the folder and the time, which are those of the test.
-    fn shown(path: &Path, folder: &Path) -> String {
-        let text = status(path, false).unwrap();
-        let text = text.replace(&format!("{}/", folder.display()), "");
-        let Some((head, tail)) = text.split_once("  sessions  ") else {
-            return text;
-        };
-        let (time, tail) = tail.split_once("  ").unwrap();
-        assert_eq!((time.len(), &time[10..11], &time[19..]), (20, "T", "Z"));
-        format!("{head}  sessions  TIME  {tail}")
-    }
-
-    #[test]
-    fn a_run_is_told_while_it_writes_and_after_it_ended() {
-        let folder = tempfile::tempdir().unwrap();
-        let output = folder.path().join("out.jsonl");
-        let path = folder.path().join("out.jsonl.journal");
-        let mut journal = journal(path.clone());
-        write_session(&mut journal);
-        let text = shown(&output, folder.path());
-        assert!(
-            text.starts_with("out.jsonl.journal: a run is writing it now\n"),
-            "{text}"
-        );
-        assert!(text.contains("  sessions  TIME  running  1 ok"), "{text}");
-        journal.end("interrupted", 75.0);
-        journal.flush().unwrap();
-        drop(journal);
-        for path in [&output, &path] {
-            assert_eq!(
-                shown(path, folder.path()),
-                "\
-out.jsonl.journal: last session: interrupted
-  done      1 ok, 1 failed of 5 items
-  pending   3
-  failed    1 bad_request
-  attempts  1 attempt may have been billed without an answer
-  tokens    2,000 in, 20 out
-  cost      $0.04
-  wall      1 min 15 s
-  sessions  TIME  interrupted  1 ok  1 failed  $0.04  1 min 15 s
-"
-            );
-        }
-        let json: serde_json::Value =
-            serde_json::from_str(&status(&output, true).unwrap()).unwrap();
-        assert_eq!(json["pending"], 3);
-        assert_eq!(json["writing"], false);
-        assert_eq!(json["sessions"][0]["ended"], "interrupted");
-    }
-
-    #[test]
-    fn a_finished_run_is_complete() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("out.jsonl.journal");
-        let totals = RunTotals {
-            items: Some(5),
-            ok: 5,
-            input_tokens: 7,
-            cost_usd: None,
-            ..RunTotals::default()
-        };
-        let data = serde_json::to_string(&totals).unwrap();
-        journal(path.clone()).finish(&Vec::new(), &data).unwrap();
-        assert_eq!(
-            shown(&path, folder.path()),
-            "\
-out.jsonl.journal: complete
-  done      5 ok of 5 items
-  tokens    7 in, 0 out
-  cost      cost unknown
-"
-        );
-    }
-
-    #[test]
-    fn what_is_no_journal_is_refused_with_a_hint() {
-        let folder = tempfile::tempdir().unwrap();
-        let error = status(&folder.path().join("x.jsonl"), false).unwrap_err();
-        assert!(error.to_string().ends_with("x.jsonl.journal"), "{error}");
-        assert!(error.hint().is_some());
-        let other = folder.path().join("y.journal");
-        File::create(&other).unwrap().write_all(b"hello\n").unwrap();
-        let error = status(&other, false).unwrap_err();
-        assert!(error.to_string().contains("not a journal"), "{error}");
-    }
-}
+mod tests;

@@ -253,6 +253,7 @@ fn a_dry_run_sends_and_writes_nothing() {
             "unusable",
             "line 2 of in.jsonl",
             "input tokens",
+            "in flight      as many as the provider serves well, at most 2,000\n",
             "cost",
         ] {
             assert!(ended.stdout.contains(text), "{}", ended.stdout);

@@ -287,6 +287,11 @@ impl History {
         }
     }
 
+    /// What was learnt last, within the last day, wherever the requests went.
+    pub fn last_learnt(&self) -> Option<Learnt> {
+        self.learnt.map(|(_, learnt)| learnt)
+    }
+
     /// What was learnt within the last day of the server at the base URL of this hash.
     pub fn learnt(&self, base_url: u32) -> Option<Learnt> {
         let (place, learnt) = self.learnt?;
