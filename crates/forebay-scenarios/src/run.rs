@@ -353,8 +353,8 @@ mod tests {
         assert_eq!(trace.sent, 400 + trace.refused.len() as u64);
         assert!(trace.refused.len() > 20 && trace.refused.len() < 80);
         assert_eq!(trace.used_tokens, trace.billed_tokens);
-        // 200 rows, eight at a time, half a second and the network each, with some retries.
-        assert!(trace.ended > 13.0 && trace.ended < 20.0, "{}", trace.ended);
+        // 200 rows, eight at a time, half a second and the network each, with some retries that wait.
+        assert!(trace.ended > 13.0 && trace.ended < 60.0, "{}", trace.ended);
         assert!((trace.latency - 0.53).abs() < 0.01, "{}", trace.latency);
     }
 }

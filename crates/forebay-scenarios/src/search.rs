@@ -19,35 +19,28 @@ pub struct Best {
     pub traces: Vec<Trace>,
 }
 
-/// How much better a larger number has to be than a smaller one: what is equal within noise is
-/// had with fewer refusals.
-const WORTH: f64 = 1.002;
+/// How near to the greatest goodput a smaller number has to come to be the best one: what is equal
+/// within noise is had with fewer refusals.
+const EQUAL: f64 = 0.995;
 
-/// Finds the number of [`GRID`] with the greatest mean goodput over the seeds.
+/// Finds the number of [`GRID`] with the greatest mean goodput over the seeds, or the smallest that
+/// equals it.
 ///
-/// Every second number is tried first, and then the neighbours of the best of them.
+/// Every second number is tried with the first seed; the best of them and its neighbours with all.
 pub fn best(scenario: &Scenario, seeds: &[u64]) -> Best {
-    let mut found: BTreeMap<usize, Vec<Trace>> = BTreeMap::new();
     let coarse: Vec<usize> = (1..GRID.len()).step_by(2).collect();
-    try_all(scenario, seeds, &coarse, &mut found);
-    let near = GRID.iter().position(|n| *n == winner(&found)).unwrap_or(0);
-    let fine: Vec<usize> = [near.checked_sub(1), Some(near + 1)]
-        .into_iter()
-        .flatten()
+    let first = try_all(scenario, &seeds[..seeds.len().min(1)], &coarse);
+    let near = GRID.iter().position(|n| *n == winner(&first)).unwrap_or(0);
+    let fine: Vec<usize> = (near.saturating_sub(1)..=near + 1)
         .filter(|at| *at < GRID.len())
         .collect();
-    try_all(scenario, seeds, &fine, &mut found);
+    let mut found = try_all(scenario, seeds, &fine);
     let n = winner(&found);
     let traces = found.remove(&n).unwrap_or_default();
     Best { n, traces }
 }
 
-fn try_all(
-    scenario: &Scenario,
-    seeds: &[u64],
-    places: &[usize],
-    found: &mut BTreeMap<usize, Vec<Trace>>,
-) {
+fn try_all(scenario: &Scenario, seeds: &[u64], places: &[usize]) -> BTreeMap<usize, Vec<Trace>> {
     // The largest numbers take longest, as most of their requests are refused.
     let runs: Vec<(usize, u64)> = places
         .iter()
@@ -55,18 +48,35 @@ fn try_all(
         .flat_map(|at| seeds.iter().map(|seed| (GRID[*at], *seed)))
         .collect();
     let traces = job::all(&runs, |(n, seed)| run(scenario, Rule::Fixed(*n), *seed));
+    let mut found: BTreeMap<usize, Vec<Trace>> = BTreeMap::new();
     for ((n, _), trace) in runs.iter().zip(traces) {
         found.entry(*n).or_default().push(trace);
     }
+    found
 }
 
 fn winner(found: &BTreeMap<usize, Vec<Trace>>) -> usize {
-    let mut best = (0, 0.0);
-    for (n, traces) in found {
-        let mean = traces.iter().map(rows_per_s).sum::<f64>() / traces.len().max(1) as f64;
-        if mean > best.1 * WORTH {
-            best = (*n, mean);
-        }
+    let mean = |traces: &Vec<Trace>| {
+        traces.iter().map(rows_per_s).sum::<f64>() / traces.len().max(1) as f64
+    };
+    let greatest = found.values().map(mean).fold(0.0, f64::max);
+    let equals = |(_, traces): &(&usize, &Vec<Trace>)| mean(traces) >= greatest * EQUAL;
+    found.iter().find(equals).map_or(GRID[0], |(n, _)| *n)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smallest_of_equals_wins() {
+        let trace = |per_s: f64| Trace {
+            ok: vec![(1..=100).map(|n| f64::from(n) / per_s).collect()],
+            rows: 100,
+            ..Trace::default()
+        };
+        let found = [(8, 10.0), (16, 19.98), (32, 20.0), (64, 12.0)];
+        let found = found.map(|(n, per_s)| (n, vec![trace(per_s)]));
+        assert_eq!(winner(&found.into()), 16);
     }
-    best.0
 }

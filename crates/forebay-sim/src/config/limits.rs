@@ -110,6 +110,8 @@ pub enum RetryAfter {
     None,
     /// The true time times this: below 1 is too short, above 1 exaggerated.
     Scaled(f64),
+    /// Always this, whatever is true.
+    Fixed(#[serde(with = "duration")] Duration),
 }
 
 impl RetryAfter {
@@ -118,6 +120,7 @@ impl RetryAfter {
         match self {
             RetryAfter::True => Some(wait),
             RetryAfter::None => None,
+            RetryAfter::Fixed(told) => Some(told),
             RetryAfter::Scaled(factor) => {
                 let seconds = wait.as_secs_f64() * factor.max(0.0);
                 Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))

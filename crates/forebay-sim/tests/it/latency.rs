@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use forebay_sim::{Answers, Config, Latency, Sim};
+use forebay_sim::{Answers, Config, Latency, Limits, OutputLength, Sim};
 use tokio::time::Instant;
 
 use crate::client::{Client, quick, say};
@@ -48,4 +48,44 @@ async fn the_answer_tells_how_long_it_took() {
     let mut client = Client::connect(&Sim::new(Config { latency, ..quick() }));
     let answer = client.ask(say("x")).await;
     assert_eq!(answer.header("openai-processing-ms"), Some("1234"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_network_takes_its_time_for_refusals_too() {
+    let sim = Sim::new(Config {
+        latency: Latency::Fixed(Duration::from_millis(500)),
+        network: Duration::from_millis(30),
+        limits: Limits {
+            rpm: Some(1),
+            ..Limits::default()
+        },
+        ..quick()
+    });
+    let mut client = Client::connect(&sim);
+    let start = Instant::now();
+    assert_eq!(client.ask(say("x")).await.status, 200);
+    assert_eq!(start.elapsed(), Duration::from_millis(530));
+    assert_eq!(client.ask(say("x")).await.status, 429);
+    assert_eq!(start.elapsed(), Duration::from_millis(560));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_takes_as_long_as_its_prompt_asks_and_is_billed_so() {
+    let sim = Sim::new(Config {
+        latency: Latency::PerToken {
+            first: Duration::ZERO,
+            per_output_token: Duration::from_millis(10),
+        },
+        answers: Answers::Fixed("ok".to_owned()),
+        output_length: OutputLength::Asked,
+        ..quick()
+    });
+    let mut client = Client::connect(&sim);
+    let start = Instant::now();
+    let answer = client.ask(say("row 3: 250")).await.json();
+    assert_eq!(start.elapsed(), Duration::from_millis(2500));
+    assert_eq!(answer["usage"]["completion_tokens"], 250);
+    let input = answer["usage"]["prompt_tokens"].as_u64().unwrap();
+    assert_eq!(sim.stats().tokens, input + 250);
+    assert_eq!(sim.queue(), None);
 }

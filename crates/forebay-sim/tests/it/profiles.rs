@@ -64,8 +64,12 @@ async fn rate_headers_are_told_as_configured() {
 
 #[tokio::test(start_paused = true)]
 async fn waits_can_be_too_short_or_exaggerated() {
-    for (factor, told) in [("0.5", "30"), ("10.0", "600")] {
-        let toml = format!("[limits]\nrpm = 1\nretry-after = {{ scaled = {factor} }}\n");
+    for (choice, told) in [
+        ("scaled = 0.5", "30"),
+        ("scaled = 10.0", "600"),
+        ("fixed = \"20s\"", "20"),
+    ] {
+        let toml = format!("[limits]\nrpm = 1\nretry-after = {{ {choice} }}\n");
         let sim = sim(&toml);
         let mut client = Client::connect(&sim);
         assert_eq!(client.ask(say("x")).await.status, 200);
