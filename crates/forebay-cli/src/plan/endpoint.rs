@@ -215,9 +215,9 @@ fn real(to: &EndpointArgs, place: Place<'_>) -> Result<Server, Error> {
         dialect: place.dialect,
         key: key(to, place, &base_url)?,
         headers: headers(to, place)?,
+        rate_headers: place.habits.rate_headers_at(&base_url),
         base_url,
         token_field,
-        rate_headers: place.habits.rate_headers,
     };
     Ok(Server {
         endpoint,

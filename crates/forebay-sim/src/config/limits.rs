@@ -14,7 +14,8 @@ use super::duration;
 pub struct Limits {
     /// Requests per minute. Default `None`.
     pub rpm: Option<u64>,
-    /// Requests per second; its bucket holds one second, and no header tells of it. Default `None`.
+    /// Requests per second; its bucket holds one second, and only the headers `PerSecond`
+    /// tell of it. Default `None`.
     pub rps: Option<f64>,
     /// Requests per day; its bucket holds a day. Default `None`.
     pub rpd: Option<u64>,
@@ -93,6 +94,12 @@ pub enum RateHeaders {
     WholeSeconds,
     /// OpenAI: those of requests tell the day, as Groq has them.
     PerDay,
+    /// OpenAI: those of a day's requests and tokens and of a minute's tokens, which their names
+    /// say, times in seconds with a fraction, as Cerebras has them.
+    DayAndMinute,
+    /// OpenAI: `x-ratelimit-*` and `x-tokenlimit-*` of a second, as Together has them. Without
+    /// `rps`, a minute's limits are told as a sixtieth; true of what `burst = "1s"` holds.
+    PerSecond,
     /// Limits and what remains as -1, times as 0: what Azure's Responses API was seen to send.
     Unknown,
     /// Limits and what remains are this many times the true ones.

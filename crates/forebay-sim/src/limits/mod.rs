@@ -81,7 +81,7 @@ pub(crate) struct Charge {
 /// A bucket as rate headers show it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Level {
-    /// Per minute, or per day.
+    /// Per second, minute or day.
     pub(crate) limit: u64,
     /// What is left of `limit`.
     pub(crate) remaining: u64,
@@ -106,6 +106,7 @@ impl Level {
 /// All buckets that rate headers show.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Levels {
+    pub(crate) requests_per_second: Option<Level>,
     pub(crate) requests: Option<Level>,
     pub(crate) requests_per_day: Option<Level>,
     pub(crate) tokens: Option<Level>,
@@ -277,7 +278,7 @@ impl Limiter {
                 Meter::TokensPerDay => &mut levels.tokens_per_day,
                 Meter::InputTokens => &mut levels.input,
                 Meter::OutputTokens => &mut levels.output,
-                Meter::RequestsPerSecond => continue,
+                Meter::RequestsPerSecond => &mut levels.requests_per_second,
             };
             *place = Some(gauge.level().claimed(self.headers));
         }

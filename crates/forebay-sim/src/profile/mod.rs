@@ -263,6 +263,7 @@ macro_rules! ready_made {
 ready_made![
     "anthropic-start",
     "azure",
+    "cerebras",
     "day-limit",
     "deepseek",
     "flaky",

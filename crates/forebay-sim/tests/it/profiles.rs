@@ -62,6 +62,56 @@ async fn rate_headers_are_told_as_configured() {
     }
 }
 
+/// The rate headers of a first answer.
+async fn told(limits: &str) -> Vec<(String, String)> {
+    let sim = sim(&format!("[limits]\n{limits}"));
+    let answer = Client::connect(&sim).ask(say("x")).await;
+    let lines = answer.headers.into_iter();
+    lines.filter(|(name, _)| name.contains("limit")).collect()
+}
+
+fn lines(text: &str) -> Vec<(String, String)> {
+    let pairs = text.lines().map(|line| line.split_once(": ").unwrap());
+    pairs
+        .map(|(name, value)| (name.trim().to_owned(), value.to_owned()))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_can_say_what_limits_are_for() {
+    assert_eq!(
+        told("rpm = 30\nrpd = 14400\nheaders = \"day-and-minute\"").await,
+        lines(
+            "x-ratelimit-limit-requests-day: 14400
+             x-ratelimit-remaining-requests-day: 14399
+             x-ratelimit-reset-requests-day: 6.000000"
+        )
+    );
+    let tokens = told("tpm = 60000\ntpd = 1000000\nheaders = \"day-and-minute\"").await;
+    let names: Vec<&str> = tokens.iter().map(|(name, _)| &**name).collect();
+    assert_eq!(names[0], "x-ratelimit-limit-tokens-minute");
+    assert_eq!(names[3], "x-ratelimit-limit-tokens-day");
+    assert_eq!(names.len(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_can_be_told_by_the_second() {
+    let first = told("rps = 10.0\nrpm = 6000\nheaders = \"per-second\"").await;
+    let of_requests = lines(
+        "x-ratelimit-limit: 10
+         x-ratelimit-remaining: 9
+         x-ratelimit-reset: 0.100000",
+    );
+    assert_eq!(first, of_requests);
+    let by_minute = told("rpm = 600\ntpm = 60000\nburst = \"1s\"\nheaders = \"per-second\"").await;
+    assert_eq!(by_minute[..3], of_requests);
+    assert_eq!(
+        by_minute[3],
+        ("x-tokenlimit-limit".to_owned(), "1000".to_owned())
+    );
+    assert_eq!(by_minute.len(), 5);
+}
+
 #[tokio::test(start_paused = true)]
 async fn waits_can_be_too_short_or_exaggerated() {
     for (choice, told) in [

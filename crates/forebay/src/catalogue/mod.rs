@@ -117,7 +117,8 @@ pub enum RateHeaders {
     Anthropic,
     /// None are sent.
     None,
-    /// Not known: only a remaining number of 0 and `retry-after` can be relied on.
+    /// Not known: names that say what a limit is for are believed, others only when the window
+    /// shows by how fast it refills.
     Unknown,
 }
 
@@ -202,7 +203,7 @@ impl Provider {
             name: self.name.to_owned(),
             dialect: self.dialect,
             token_field: self.token_field_at(&base_url),
-            rate_headers: self.rate_headers,
+            rate_headers: self.rate_headers_at(&base_url),
             key: key.map(|key| self.with_header(key, None)),
             headers: Vec::new(),
             base_url,
@@ -253,14 +254,29 @@ impl Provider {
     ///
     /// A server that only speaks the provider's dialect takes `max_tokens`.
     pub fn token_field_at(&self, base_url: &BaseUrl) -> TokenField {
-        let Some(own) = self.base_url.and_then(|url| BaseUrl::parse(url).ok()) else {
-            return self.token_field;
-        };
-        // Regional hosts stand before the common name.
-        match base_url.host.ends_with(&own.host) {
-            true => self.token_field,
-            false => TokenField::MaxTokens,
+        match self.is_elsewhere(base_url) {
+            true => TokenField::MaxTokens,
+            false => self.token_field,
         }
+    }
+
+    /// How the headers about rate limits of the server at this base URL are to be read.
+    ///
+    /// Those of a server that only speaks the provider's dialect are not known; that servers of
+    /// one's own send none holds wherever they are.
+    pub fn rate_headers_at(&self, base_url: &BaseUrl) -> RateHeaders {
+        match !self.is_local && self.is_elsewhere(base_url) {
+            true => RateHeaders::Unknown,
+            false => self.rate_headers,
+        }
+    }
+
+    /// Whether this base URL is another host's than the provider's; never so when every account
+    /// has its own.
+    fn is_elsewhere(&self, base_url: &BaseUrl) -> bool {
+        let own = self.base_url.and_then(|url| BaseUrl::parse(url).ok());
+        // Regional hosts stand before the common name.
+        own.is_some_and(|own| !base_url.host.ends_with(&own.host))
     }
 
     /// The same provider for embeddings; `None` when it makes none.

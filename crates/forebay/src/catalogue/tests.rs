@@ -76,8 +76,10 @@ fn an_endpoint_has_the_row_s_habits() {
     assert_eq!(openai.base_url.to_string(), "https://api.openai.com/v1");
     let compatible = endpoint_of("openai", None, Some("http://localhost:1/v1")).unwrap();
     assert_eq!(compatible.token_field, TokenField::MaxTokens);
+    assert_eq!(compatible.rate_headers, RateHeaders::Unknown);
     let regional = endpoint_of("openai", key(), Some("https://eu.api.openai.com/v1")).unwrap();
     assert_eq!(regional.token_field, TokenField::MaxCompletionTokens);
+    assert_eq!(regional.rate_headers, RateHeaders::PerMinute);
     let azure = endpoint_of(
         "azure",
         key(),
@@ -85,6 +87,7 @@ fn an_endpoint_has_the_row_s_habits() {
     )
     .unwrap();
     assert_eq!(azure.token_field, TokenField::MaxCompletionTokens);
+    assert_eq!(azure.rate_headers, RateHeaders::Seconds);
     assert_eq!(azure.key.unwrap().header(), Some(KeyHeader::ApiKey));
     assert!(endpoint_of("ollama", None, None).unwrap().key.is_none());
     let missing = endpoint_of("gemini", None, None).unwrap_err().to_string();

@@ -68,3 +68,6 @@ mod providers;
 
 /// Lists of models, in each dialect.
 mod models;
+
+/// What answers tell of limits, in each style of headers.
+mod told;

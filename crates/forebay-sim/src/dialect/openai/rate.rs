@@ -2,12 +2,13 @@
 //!
 //! Owns the wording and the form of durations. Never counts anything itself.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use crate::config::RateHeaders;
 use crate::dialect::ApiError;
 use crate::http::Output;
-use crate::limits::{Levels, Meter, Refusal};
+use crate::limits::{Level, Levels, Meter, Refusal};
 
 pub(in crate::dialect) fn refusal(
     refusal: &Refusal,
@@ -87,6 +88,16 @@ fn unit(meter: Meter) -> (&'static str, &'static str) {
 }
 
 pub(in crate::dialect) fn rate_headers(output: &mut Output, levels: &Levels, style: RateHeaders) {
+    match style {
+        RateHeaders::DayAndMinute => return day_and_minute(output, levels),
+        RateHeaders::PerSecond => return per_second(output, levels),
+        RateHeaders::Dialect
+        | RateHeaders::None
+        | RateHeaders::WholeSeconds
+        | RateHeaders::PerDay
+        | RateHeaders::Unknown
+        | RateHeaders::Scaled(_) => {}
+    }
     let requests = match style {
         RateHeaders::PerDay => levels.requests_per_day,
         _ => levels.requests.or(levels.requests_per_day),
@@ -97,10 +108,7 @@ pub(in crate::dialect) fn rate_headers(output: &mut Output, levels: &Levels, sty
             continue;
         };
         if style == RateHeaders::Unknown {
-            output
-                .header(&format!("x-ratelimit-limit-{name}"), -1)
-                .header(&format!("x-ratelimit-remaining-{name}"), -1)
-                .header(&format!("x-ratelimit-reset-{name}"), 0);
+            triple(output, name, [&-1, &-1, &0]);
             continue;
         }
         let reset = match style {
@@ -110,11 +118,62 @@ pub(in crate::dialect) fn rate_headers(output: &mut Output, levels: &Levels, sty
             }
             _ => go_duration(level.until_full),
         };
-        output
-            .header(&format!("x-ratelimit-limit-{name}"), level.limit)
-            .header(&format!("x-ratelimit-remaining-{name}"), level.remaining)
-            .header(&format!("x-ratelimit-reset-{name}"), reset);
+        triple(output, name, [&level.limit, &level.remaining, &reset]);
     }
+}
+
+/// A limit, what remains of it and when it is whole again, in headers that end with its name.
+fn triple(output: &mut Output, name: &str, values: [&dyn Display; 3]) {
+    for (part, value) in ["limit", "remaining", "reset"].into_iter().zip(values) {
+        output.header(&format!("x-ratelimit-{part}-{name}"), value);
+    }
+}
+
+/// Cerebras' headers: their names say what each limit is for.
+fn day_and_minute(output: &mut Output, levels: &Levels) {
+    for (name, level) in [
+        ("requests-day", levels.requests_per_day),
+        ("tokens-minute", levels.tokens),
+        ("tokens-day", levels.tokens_per_day),
+    ] {
+        let Some(level) = level else {
+            continue;
+        };
+        let reset = seconds(level.until_full);
+        triple(output, name, [&level.limit, &level.remaining, &reset]);
+    }
+}
+
+/// Together's headers: what a second allows, of requests with the time until it is whole again.
+fn per_second(output: &mut Output, levels: &Levels) {
+    let own = levels.requests_per_second.map(|level| {
+        let (limit, remaining) = (level.limit as f64, level.remaining as f64);
+        (limit, remaining, level.until_full)
+    });
+    if let Some((limit, remaining, until_full)) = own.or(levels.requests.map(of_a_second)) {
+        output
+            .header("x-ratelimit-limit", limit)
+            .header("x-ratelimit-remaining", remaining)
+            .header("x-ratelimit-reset", seconds(until_full));
+    }
+    if let Some((limit, remaining, _)) = levels.tokens.map(of_a_second) {
+        output
+            .header("x-tokenlimit-limit", limit)
+            .header("x-tokenlimit-remaining", remaining);
+    }
+}
+
+/// A minute's limit as a second's, and what remains of that.
+fn of_a_second(level: Level) -> (f64, f64, Duration) {
+    let used = level.limit as f64 - level.remaining as f64;
+    let limit = level.limit as f64 / 60.0;
+    (limit, (limit - used).max(0.0), level.until_full)
+}
+
+/// A duration in seconds with a fraction, rounded up to microseconds.
+fn seconds(duration: Duration) -> String {
+    let micros = duration.as_nanos().div_ceil(1_000);
+    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
 }
 
 /// A duration as Go prints it, such as `6m0s`, `1.5s` or `12ms`; rounded up to milliseconds.
