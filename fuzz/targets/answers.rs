@@ -1,7 +1,9 @@
-//! Answers of providers: replies, failures, and how long they make one wait.
+//! Answers of providers: replies, failures, how long they make one wait, and what they tell of
+//! limits.
 
 use std::time::{Duration, SystemTime};
 
+use forebay::catalogue::RateHeaders;
 use forebay::config::{EngineSettings, RetrySettings};
 use forebay::endpoint::{ApiKey, BaseUrl, Dialect, Endpoint, TokenField};
 use forebay::limit::{Limiter, Need};
@@ -16,6 +18,18 @@ const KEY: &str = "sk-fuzz-0123456789abcdef";
 
 /// Ten years, the longest wait that is told apart from longer ones.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// Every way in which rate headers are read.
+const PROFILES: [RateHeaders; 8] = [
+    RateHeaders::PerMinute,
+    RateHeaders::RequestsPerDay,
+    RateHeaders::Seconds,
+    RateHeaders::DayAndMinute,
+    RateHeaders::PerSecond,
+    RateHeaders::Anthropic,
+    RateHeaders::None,
+    RateHeaders::Unknown,
+];
 
 /// Statuses of error answers that are treated differently.
 const STATUSES: [u16; 16] = [
@@ -142,7 +156,7 @@ fn endpoint(provider: Dialect) -> Endpoint {
         key: Some(ApiKey::new(KEY).expect("a good key")),
         headers: Vec::new(),
         token_field: TokenField::MaxCompletionTokens,
-        rate_headers: forebay::catalogue::RateHeaders::Unknown,
+        rate_headers: RateHeaders::Unknown,
     }
 }
 
@@ -157,7 +171,33 @@ fn decoded(endpoint: &Endpoint, status: u16, headers: &HeaderMap, body: &[u8]) -
     if let Err(failure) = &outcome {
         check_failure(failure);
     }
+    check_told(endpoint, &answer, outcome.as_ref().err());
     outcome
+}
+
+/// Whatever headers and words say of limits, in any profile: what is told can be counted with.
+fn check_told(endpoint: &Endpoint, answer: &Answer<'_>, failure: Option<&Failure>) {
+    for rate_headers in PROFILES {
+        let endpoint = Endpoint {
+            rate_headers,
+            ..endpoint.clone()
+        };
+        let told = provider::told(&endpoint, answer, failure).unwrap_or_default();
+        let levels = [
+            told.requests,
+            told.requests_per_day,
+            told.tokens,
+            told.tokens_per_day,
+            told.input_tokens,
+            told.output_tokens,
+        ];
+        for level in levels.into_iter().flatten() {
+            let is_good = |number: f64| number.is_finite() && number > 0.0;
+            assert!(is_good(level.limit) && is_good(level.per_s), "{level:?}");
+            let left = level.remaining.unwrap_or_default();
+            assert!((0.0..=level.limit).contains(&left), "{level:?}");
+        }
+    }
 }
 
 /// Lines up to a blank one, and what follows.

@@ -21,7 +21,7 @@ const ROUNDS: usize = 5_000;
 const MAX_LEN: usize = 16 << 10;
 
 /// Pieces that parsers treat in a special way.
-const TOKENS: [&[u8]; 36] = [
+const TOKENS: [&[u8]; 42] = [
     b"\n",
     b"\r",
     b"\r\n",
@@ -56,6 +56,12 @@ const TOKENS: [&[u8]; 36] = [
     b"data: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\"}}\n\n",
     b"\n{\"error\":{\"code\":503}}\n",
     b"retry-after: ",
+    b"x-ratelimit-limit-requests: ",
+    b"x-ratelimit-reset-requests: 7m12s\n",
+    b"anthropic-ratelimit-tokens-reset: 2026-01-27T09:00:01Z\n",
+    b" requests per min (RPM): Limit ",
+    b" tokens per day",
+    b"\"quotaId\":\"GenerateRequestsPerMinute\",\"quotaValue\":\"",
     "世".as_bytes(),
     b"\"\"",
 ];

@@ -204,7 +204,7 @@ async fn each_style_is_read_by_its_own_profile() {
         ),
     ] {
         let asked = Asked::ready_made(name, dialect, profile);
-        check(&asked.told(20).await, 1.0, want);
+        check(&asked.told(8).await, 1.0, want);
     }
 }
 
@@ -213,13 +213,13 @@ async fn limits_of_a_day_and_of_a_minute_are_told_apart() {
     let day = ("requests per day", 1_000.0, DAY);
     let tokens = ("tokens", 8_000.0, MINUTE);
     let groq = Asked::ready_made("groq", Dialect::Chat, RateHeaders::RequestsPerDay);
-    let told = groq.told(20).await;
+    let told = groq.told(8).await;
     // Refusals tell the minute's requests, in words.
     check(&told, 0.01, &[day, tokens, ("requests", 30.0, MINUTE)]);
     let by_headers = |told: &&Told| told.requests_per_day.is_some() && told.tokens.is_some();
     assert_eq!(told.iter().filter(by_headers).count(), told.len());
     let cerebras = Asked::ready_made("cerebras", Dialect::Chat, RateHeaders::DayAndMinute);
-    let told = cerebras.told(20).await;
+    let told = cerebras.told(8).await;
     let want = [
         ("requests", 30.0, MINUTE),
         ("requests per day", 14_400.0, DAY),
@@ -236,7 +236,7 @@ async fn a_day_is_told_from_a_minute_by_its_refill() {
     // OpenAI's profile takes requests as those of a minute, unless the numbers say otherwise.
     for profile in [RateHeaders::PerMinute, RateHeaders::Unknown] {
         let asked = Asked::ready_made("day-limit", Dialect::Chat, profile);
-        let told = asked.told(20).await;
+        let told = asked.told(8).await;
         let day = ("requests per day", 200.0, DAY);
         check(&told, 0.1, &[day, ("requests", 3.0, MINUTE)]);
         let of_day = told.iter().filter(|told| told.requests_per_day.is_some());
@@ -267,7 +267,7 @@ async fn a_provider_without_a_profile_is_read_by_what_it_shows() {
             ],
         ),
     ] {
-        let told = Asked::of(limits, RateHeaders::Unknown).told(20).await;
+        let told = Asked::of(limits, RateHeaders::Unknown).told(8).await;
         check(&told, 0.3, want);
     }
     let claude = Asked::ready_made("anthropic-start", Dialect::Anthropic, RateHeaders::Unknown);
@@ -276,7 +276,7 @@ async fn a_provider_without_a_profile_is_read_by_what_it_shows() {
         ("input tokens", 2_000_000.0, MINUTE),
         ("output tokens", 400_000.0, MINUTE),
     ];
-    check(&claude.told(20).await, 1.0, &want);
+    check(&claude.told(8).await, 1.0, &want);
 }
 
 #[tokio::test(start_paused = true)]
