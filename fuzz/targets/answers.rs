@@ -157,6 +157,7 @@ fn endpoint(provider: Dialect) -> Endpoint {
         headers: Vec::new(),
         token_field: TokenField::MaxCompletionTokens,
         rate_headers: RateHeaders::Unknown,
+        seed: forebay::catalogue::Seed::None,
     }
 }
 

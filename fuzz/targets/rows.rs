@@ -151,5 +151,6 @@ fn endpoint(provider: Dialect) -> Endpoint {
         headers: Vec::new(),
         token_field: TokenField::MaxTokens,
         rate_headers: forebay::catalogue::RateHeaders::Unknown,
+        seed: forebay::catalogue::Seed::None,
     }
 }

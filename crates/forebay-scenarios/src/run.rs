@@ -177,6 +177,7 @@ impl Client<'_> {
             headers: Vec::new(),
             token_field: TokenField::MaxCompletionTokens,
             rate_headers: setup.headers.rate_headers(),
+            seed: forebay::catalogue::Seed::None,
         }
     }
 

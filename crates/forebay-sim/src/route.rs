@@ -15,6 +15,8 @@ pub(crate) enum Route<'p> {
     Health,
     /// What the server measures of itself.
     Metrics,
+    /// What the server was started with.
+    Props,
     /// Nothing.
     Unknown,
 }
@@ -51,6 +53,7 @@ impl<'p> Route<'p> {
         match path {
             "/health" => return Route::Health,
             "/metrics" => return Route::Metrics,
+            "/props" => return Route::Props,
             _ => {}
         }
         if let Some(rest) = path.strip_prefix("/v1beta/") {
@@ -153,7 +156,7 @@ impl<'p> Route<'p> {
                 | Resource::CancelMessageBatch(_)
                 | Resource::MessageBatchResults(_) => Some(Dialect::Anthropic),
             },
-            Route::Health | Route::Metrics | Route::Unknown => None,
+            Route::Health | Route::Metrics | Route::Props | Route::Unknown => None,
         }
     }
 }
@@ -174,6 +177,7 @@ mod tests {
             ("/v1/messages/count_tokens", call(Operation::CountTokens)),
             ("/health", Route::Health),
             ("/metrics", Route::Metrics),
+            ("/props", Route::Props),
             ("/v1", Route::Unknown),
             ("/v1/messages/files", Route::Unknown),
             ("/v1beta/modelsx", Route::Unknown),

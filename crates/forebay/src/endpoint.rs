@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue};
 
-use crate::catalogue::RateHeaders;
+use crate::catalogue::{RateHeaders, Seed};
 use crate::error::Error;
 
 /// A wire dialect: the path, the request's and the answer's shape.
@@ -83,6 +83,8 @@ pub struct Endpoint {
     pub token_field: TokenField,
     /// Which headers tell of its limits.
     pub rate_headers: RateHeaders,
+    /// What is known of the requests that it serves at once.
+    pub seed: Seed,
 }
 
 impl fmt::Debug for Endpoint {

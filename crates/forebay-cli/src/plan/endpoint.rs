@@ -193,6 +193,7 @@ fn simulated(to: &EndpointArgs, dialect: Dialect) -> Result<Server, Error> {
             headers: headers.0,
             token_field: TokenField::MaxCompletionTokens,
             rate_headers: forebay::catalogue::RateHeaders::Unknown,
+            seed: forebay::catalogue::Seed::None,
         },
         simulated: true,
     })
@@ -216,6 +217,7 @@ fn real(to: &EndpointArgs, place: Place<'_>) -> Result<Server, Error> {
         key: key(to, place, &base_url)?,
         headers: headers(to, place)?,
         rate_headers: place.habits.rate_headers_at(&base_url),
+        seed: place.habits.seed_at(&base_url),
         base_url,
         token_field,
     };

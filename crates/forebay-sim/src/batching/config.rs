@@ -30,6 +30,9 @@ pub struct Batching {
     pub max_num_queued_reqs: Option<usize>,
     /// The most tokens of a prompt and its answer together. Default 32768.
     pub max_model_len: u64,
+    /// Whether the server is one like llama.cpp's: its sequences are slots, whose number `/props`
+    /// tells, and there is no `/metrics`. Default false.
+    pub slots: bool,
     /// What a step costs. Default [`StepTime::Published`].
     pub step_time: StepTime,
 }
@@ -48,6 +51,7 @@ impl Default for Batching {
             prefix_cache: true,
             max_num_queued_reqs: None,
             max_model_len: 32_768,
+            slots: false,
             step_time: StepTime::Published,
         }
     }

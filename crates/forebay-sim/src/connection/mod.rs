@@ -141,7 +141,9 @@ where
         let body = self.input.body(request);
         let model = match Route::of(self.input.text(head.path)) {
             Route::Call(_, model) => model.map(unescape),
-            Route::Resource(_) | Route::Health | Route::Metrics | Route::Unknown => None,
+            Route::Resource(_) | Route::Health | Route::Metrics | Route::Props | Route::Unknown => {
+                None
+            }
         };
         let around = Around {
             anthropic_version: head.anthropic_version.map(|span| self.input.bytes(span)),

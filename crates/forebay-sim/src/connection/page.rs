@@ -66,7 +66,10 @@ where
             Route::Metrics if reads(head) => {
                 return self.metrics().ok_or(NoPage::NotFound);
             }
-            Route::Metrics => return Err(NoPage::Method("GET, HEAD")),
+            Route::Props if reads(head) => {
+                return self.props().ok_or(NoPage::NotFound);
+            }
+            Route::Metrics | Route::Props => return Err(NoPage::Method("GET, HEAD")),
             Route::Unknown => return Err(NoPage::NotFound),
         };
         let required_key = self.shared.config.required_key.as_deref();
@@ -86,9 +89,24 @@ where
         respond(self.shared, asked)
     }
 
+    /// The slots of a server that has some, as llama.cpp's tells them.
+    fn props(&self) -> Option<Page> {
+        let config = &self.shared.config;
+        let batching = config.batching.as_ref().filter(|engine| engine.slots)?;
+        let page = serde_json::json!({
+            "default_generation_settings": { "n_ctx": batching.max_model_len },
+            "total_slots": batching.max_num_seqs,
+            "model_path": config.models.first().map_or("model.gguf", String::as_str),
+        });
+        Some(Page::json(page.to_string().into_bytes()))
+    }
+
     /// The figures of the engine, where there is one; like health, they need no key.
     fn metrics(&self) -> Option<Page> {
         let engine = self.shared.engine.as_ref()?;
+        if self.shared.config.batching.as_ref()?.slots {
+            return None;
+        }
         let models = &self.shared.config.models;
         let mut text = String::new();
         engine.write_metrics(&mut text, models.first().map_or("", String::as_str));

@@ -270,6 +270,7 @@ ready_made![
     "gemini-free",
     "groq",
     "healthy",
+    "llama-cpp",
     "lying-headers",
     "openai-tier-1",
     "outage",

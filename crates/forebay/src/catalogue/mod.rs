@@ -39,6 +39,8 @@ pub struct Provider {
     pub token_field: TokenField,
     /// How its headers about rate limits are to be read.
     pub rate_headers: RateHeaders,
+    /// What is known of the requests that it serves at once.
+    pub seed: Seed,
     /// The variables that become headers of each request.
     pub header_variables: &'static [HeaderVariable],
     /// Where embeddings are made.
@@ -120,6 +122,30 @@ pub enum RateHeaders {
     /// Not known: names that say what a limit is for are believed, others only when the window
     /// shows by how fast it refills.
     Unknown,
+}
+
+/// What is known of the requests that an endpoint serves at once, before anything is sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Seed {
+    /// Nothing.
+    #[default]
+    None,
+    /// As many as this, by its documentation.
+    InFlight(u32),
+    /// llama.cpp's `/props` tells its slots.
+    LlamaProps,
+    /// vLLM's `/metrics` tells what runs and what waits.
+    VllmMetrics,
+}
+
+impl Seed {
+    /// The requests at once that need not be asked for.
+    pub fn known(self) -> Option<f64> {
+        match self {
+            Seed::InFlight(n) => Some(f64::from(n)),
+            Seed::None | Seed::LlamaProps | Seed::VllmMetrics => None,
+        }
+    }
 }
 
 impl RateHeaders {
@@ -204,6 +230,7 @@ impl Provider {
             dialect: self.dialect,
             token_field: self.token_field_at(&base_url),
             rate_headers: self.rate_headers_at(&base_url),
+            seed: self.seed_at(&base_url),
             key: key.map(|key| self.with_header(key, None)),
             headers: Vec::new(),
             base_url,
@@ -277,6 +304,16 @@ impl Provider {
         let own = self.base_url.and_then(|url| BaseUrl::parse(url).ok());
         // Regional hosts stand before the common name.
         own.is_some_and(|own| !base_url.host.ends_with(&own.host))
+    }
+
+    /// What is known of the server at this base URL.
+    ///
+    /// A server that only speaks the provider's dialect has limits of its own.
+    pub fn seed_at(&self, base_url: &BaseUrl) -> Seed {
+        match !self.is_local && self.is_elsewhere(base_url) {
+            true => Seed::None,
+            false => self.seed,
+        }
     }
 
     /// The same provider for embeddings; `None` when it makes none.

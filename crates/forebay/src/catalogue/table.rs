@@ -4,7 +4,7 @@
 //! and its official SDK. What could not be checked there says so.
 
 use super::{
-    Embeddings, HeaderVariable, KeyVariable, Provider, RateHeaders, UrlShape, UrlVariable,
+    Embeddings, HeaderVariable, KeyVariable, Provider, RateHeaders, Seed, UrlShape, UrlVariable,
 };
 use crate::endpoint::{Dialect, KeyHeader, TokenField};
 
@@ -99,6 +99,8 @@ pub static PROVIDERS: [Provider; 20] = [
         &key("DEEPSEEK_API_KEY"),
     )
     .rates(RateHeaders::None)
+    // Of the larger model, by its page on rate limits.
+    .seeded(Seed::InFlight(500))
     .embeds(Embeddings::None)
     .notes("limits what is in flight, not rates; sends blank lines while a request is queued"),
     // Limits per second are possible; the headers are not verified.
@@ -149,15 +151,19 @@ pub static PROVIDERS: [Provider; 20] = [
     .notes("the router; NAME:PROVIDER picks who serves a model"),
     local("ollama", "http://localhost:11434/v1", &[])
         .moved_by("OLLAMA_HOST", UrlShape::Host(11_434, "/v1"))
+        // OLLAMA_NUM_PARALLEL, as long as nobody sets it; no page tells it.
+        .seeded(Seed::InFlight(1))
         .notes("the first request loads the model, which may take minutes"),
     local("vllm", "http://localhost:8000/v1", &key("VLLM_API_KEY"))
-        .notes("queues without bound: keep --concurrency near what it batches"),
+        .seeded(Seed::VllmMetrics)
+        .notes("queues without bound"),
     local(
         "llama.cpp",
         "http://localhost:8080/v1",
         &key("LLAMA_API_KEY"),
     )
-    .notes("answers 503 while the model loads; its slots are the right --concurrency"),
+    .seeded(Seed::LlamaProps)
+    .notes("answers 503 while the model loads"),
     local("lmstudio", "http://localhost:1234/v1", &[])
         .notes("start its server in the developer view"),
 ];
@@ -219,6 +225,7 @@ const fn compatible(
         key_header: None,
         token_field: TokenField::MaxTokens,
         rate_headers: RateHeaders::Unknown,
+        seed: Seed::None,
         header_variables: &[],
         embeddings: Embeddings::Here,
         price_name: name,
@@ -278,6 +285,10 @@ impl Provider {
             rate_headers,
             ..self
         }
+    }
+
+    const fn seeded(self, seed: Seed) -> Provider {
+        Provider { seed, ..self }
     }
 
     const fn embeds(self, embeddings: Embeddings) -> Provider {

@@ -76,6 +76,7 @@ mod tests {
             headers: Vec::new(),
             token_field: TokenField::MaxTokens,
             rate_headers: crate::catalogue::RateHeaders::Unknown,
+            seed: crate::catalogue::Seed::None,
         };
         let pipes = Connector::Memory(MemoryConnector::new(drop));
         let transport = Transport::new(endpoint.base_url.clone(), pipes, Timeouts::default());

@@ -69,11 +69,8 @@ impl<'a> Dispatcher<'a> {
         stats: &'a Stats,
     ) -> Dispatcher<'a> {
         let history = output.journal.history();
-        let mut memory = Memory::new(&endpoint.base_url);
-        let mut limiter = Limiter::new(&EngineSettings {
-            learnt: memory.recall(settings, history),
-            ..settings.clone()
-        });
+        let memory = Memory::new(&endpoint.base_url, history);
+        let mut limiter = Limiter::new(settings);
         let earlier = history.total();
         limiter.add_earlier_cost(earlier.cost + earlier.at_risk);
         limiter.add_earlier_requests(history.requests_of_a_day);

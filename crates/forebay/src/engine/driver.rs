@@ -17,10 +17,12 @@ use super::clock::Clock;
 use super::control::ControlReceiver;
 use super::dispatcher::Dispatcher;
 use super::feed::Feed;
+use super::memory::Memory;
 use super::output::Output;
+use super::seeds::Watch;
 use super::speakers::Speakers;
 use super::stats::Stats;
-use super::{pack, start};
+use super::{pack, seeds, start};
 use crate::config::EngineSettings;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
@@ -92,6 +94,7 @@ impl std::fmt::Debug for Run<'_> {
 ///     headers: Vec::new(),
 ///     token_field: TokenField::MaxTokens,
 ///     rate_headers: forebay::catalogue::RateHeaders::Unknown,
+///     seed: forebay::catalogue::Seed::None,
 /// };
 /// let input = InputSpec { locations: vec![Location::Path("tickets.txt".into())], ..Default::default() };
 /// let parameters = Parameters { model: "llama3".into(), ..Default::default() };
@@ -147,6 +150,13 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
         mut control,
         stats,
     } = run;
+    let memory = Memory::new(&endpoint.base_url, journal.history());
+    let learnt = seeds::begin(transport, endpoint, settings, memory.written()).await;
+    let settings = &EngineSettings {
+        learnt,
+        ..settings.clone()
+    };
+    let mut watch = Watch::new(transport, endpoint, settings);
     let mut calls = Calls::new(endpoint);
     let speakers = Speakers::of(endpoint);
     let output = Output::new(journal, sink);
@@ -178,6 +188,13 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
             }
             let mut ready = timer.poll(cx);
             ready |= dispatcher.poll_output(cx);
+            if let Some(watch) = &mut watch
+                && let Some(queue) = watch.poll(clock.now(), cx)
+            {
+                let now = clock.now();
+                (dispatcher.limiter).queue_seen(now, queue.running, queue.waiting);
+                ready = true;
+            }
             while let Poll::Ready(Some(command)) = control.poll(cx) {
                 dispatcher.on_command(clock.now(), command);
                 ready = true;

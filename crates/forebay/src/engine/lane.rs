@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::attempt::{End, Trace, Way};
 use super::calls::Calls;
-use crate::config::EngineSettings;
+use crate::config::{EngineSettings, Learnt};
 use crate::endpoint::Endpoint;
 use crate::limit::{
     Estimate, Estimator, LimitedBy, Limiter, Permit, Refusal, Sketch, input_tokens_of,
@@ -131,6 +131,10 @@ impl Lane {
         settings: EngineSettings,
         model: Option<ModelInfo>,
     ) -> Lane {
+        let mut settings = settings;
+        if settings.learnt == Learnt::default() {
+            settings.learnt.in_flight = endpoint.seed.known();
+        }
         Lane {
             state: Mutex::new(State {
                 limiter: Limiter::new(&settings),

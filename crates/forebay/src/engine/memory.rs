@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::config::{EngineSettings, Learnt};
+use crate::config::Learnt;
 use crate::endpoint::BaseUrl;
 use crate::journal::{History, Journal};
 
@@ -17,34 +17,30 @@ const SELDOM: Duration = Duration::from_secs(10);
 pub(super) struct Memory {
     /// A hash of the base URL: another server has other limits.
     place: u32,
-    written: Learnt,
+    written: Option<Learnt>,
     due: Duration,
 }
 
 impl Memory {
-    /// Of the server at this base URL.
-    pub(super) fn new(base_url: &BaseUrl) -> Memory {
+    /// Of the server at this base URL, with what earlier sessions wrote down.
+    pub(super) fn new(base_url: &BaseUrl, history: &History) -> Memory {
         let BaseUrl {
             tls,
             host,
             port,
             path,
         } = base_url;
+        let place = crc32fast::hash(format!("{tls} {host} {port} {path}").as_bytes());
         Memory {
-            place: crc32fast::hash(format!("{tls} {host} {port} {path}").as_bytes()),
-            written: Learnt::default(),
+            place,
+            written: history.learnt(place),
             due: SELDOM,
         }
     }
 
-    /// What a session starts with: what its settings say, else what earlier sessions learnt.
-    pub(super) fn recall(&mut self, settings: &EngineSettings, history: &History) -> Learnt {
-        let earlier = history.learnt(self.place).unwrap_or_default();
-        self.written = earlier;
-        match settings.learnt == Learnt::default() {
-            true => earlier,
-            false => settings.learnt,
-        }
+    /// What was written down last, in this session or an earlier one.
+    pub(super) fn written(&self) -> Option<Learnt> {
+        self.written
     }
 
     /// Adds what was learnt to what this turn writes, when it is time to.
@@ -63,8 +59,8 @@ impl Memory {
 
     /// Adds what was learnt to the last write of a session.
     pub(super) fn note_last(&mut self, learnt: Learnt, journal: &mut Journal) {
-        if learnt.is_news_to(&self.written) {
-            self.written = learnt;
+        if learnt.is_news_to(&self.written.unwrap_or_default()) {
+            self.written = Some(learnt);
             journal.learnt(&learnt, self.place);
         }
     }
@@ -92,8 +88,8 @@ mod tests {
         journal
     }
 
-    fn memory(url: &str) -> Memory {
-        Memory::new(&BaseUrl::parse(url).unwrap())
+    fn memory(url: &str, journal: &Journal) -> Memory {
+        Memory::new(&BaseUrl::parse(url).unwrap(), journal.history())
     }
 
     fn learnt(in_flight: f64) -> Learnt {
@@ -126,7 +122,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("j");
         let mut journal = journal(&path);
-        let mut memory = memory("http://h/v1");
+        let mut memory = memory("http://h/v1", &journal);
         let mut at = |seconds: f64, in_flight: f64, others: bool| {
             if others {
                 sent(&mut journal);
@@ -149,23 +145,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("j");
         let mut first = journal(&path);
-        let nothing = memory("http://h/v1").recall(&EngineSettings::default(), first.history());
-        assert_eq!(nothing, Learnt::default());
-        memory("http://h/v1").note_last(learnt(48.0), &mut first);
+        let mut memory_of_first = memory("http://h/v1", &first);
+        assert_eq!(memory_of_first.written(), None);
+        memory_of_first.note_last(learnt(48.0), &mut first);
         first.flush().unwrap();
         drop(first);
         let next = journal(&path);
-        let recall = |url: &str, settings: &EngineSettings| {
-            let mut memory = memory(url);
-            memory.recall(settings, next.history())
-        };
-        let settings = EngineSettings::default();
-        assert_eq!(recall("http://h/v1", &settings), learnt(48.0));
-        assert_eq!(recall("http://other/v1", &settings), Learnt::default());
-        let said = EngineSettings {
-            learnt: learnt(5.0),
-            ..settings
-        };
-        assert_eq!(recall("http://h/v1", &said), learnt(5.0));
+        let recalled = |url: &str| memory(url, &next).written();
+        assert_eq!(recalled("http://h/v1"), Some(learnt(48.0)));
+        assert_eq!(recalled("http://h:8000/v1"), None);
+        assert_eq!(recalled("https://h/v1"), None);
     }
 }

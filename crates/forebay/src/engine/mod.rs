@@ -45,6 +45,8 @@ mod recall;
 #[cfg(feature = "run")]
 mod record;
 #[cfg(feature = "run")]
+mod seeds;
+#[cfg(feature = "run")]
 mod speakers;
 #[cfg(feature = "run")]
 mod start;

@@ -155,6 +155,7 @@ mod tests {
             headers: Vec::new(),
             token_field: TokenField::MaxTokens,
             rate_headers: crate::catalogue::RateHeaders::Unknown,
+            seed: crate::catalogue::Seed::None,
         };
         let body = r#"{"model":"m","input":"x"}"#;
         let item = Item {

@@ -185,6 +185,9 @@ impl Limiter {
         }
     }
 
+    /// Takes in how many requests a server works on and how many wait there, everybody's.
+    pub fn queue_seen(&mut self, _now: Duration, _running: f64, _waiting: f64) {}
+
     /// What was learnt so far, for the next session.
     pub fn learnt(&self) -> Learnt {
         let (in_flight, refuses) = self.in_flight.learnt();

@@ -202,6 +202,7 @@ mod tests {
             headers: Vec::new(),
             token_field: TokenField::MaxTokens,
             rate_headers: crate::catalogue::RateHeaders::Unknown,
+            seed: crate::catalogue::Seed::None,
         }
     }
 

@@ -22,6 +22,7 @@ pub(super) fn endpoint(dialect: Dialect) -> Endpoint {
         headers: Vec::new(),
         token_field: TokenField::MaxCompletionTokens,
         rate_headers: crate::catalogue::RateHeaders::Unknown,
+        seed: crate::catalogue::Seed::None,
     }
 }
 

@@ -122,6 +122,7 @@ impl Scenario {
             headers: Vec::new(),
             token_field: TokenField::MaxCompletionTokens,
             rate_headers: forebay::catalogue::RateHeaders::Unknown,
+            seed: forebay::catalogue::Seed::None,
         }
     }
 

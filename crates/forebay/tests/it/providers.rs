@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use forebay::catalogue::{Embeddings, PROVIDERS, Provider, RateHeaders, UrlShape};
+use forebay::catalogue::{Embeddings, PROVIDERS, Provider, RateHeaders, Seed, UrlShape};
 use forebay::endpoint::{KeyHeader, TokenField};
 
 use crate::tidy::root;
@@ -73,6 +73,15 @@ fn rates(rates: RateHeaders) -> &'static str {
     }
 }
 
+fn seed(seed: Seed) -> String {
+    match seed {
+        Seed::None => "not known".to_owned(),
+        Seed::InFlight(n) => n.to_string(),
+        Seed::LlamaProps => "`/props` is asked".to_owned(),
+        Seed::VllmMetrics => "`/metrics` is looked at".to_owned(),
+    }
+}
+
 fn page() -> String {
     let mut page = INTRO.to_owned();
     page.push_str("\n| name | dialect | base URL | key |\n|---|---|---|---|\n");
@@ -89,8 +98,8 @@ fn page() -> String {
         "\nOf several variables, the first that is set counts.\n\
          A provider whose key is \"none\" or \"if wanted\" is a server of one's own and is asked without one.\n\n\
          ## What differs\n\n\
-         | name | cap on output tokens | headers about rates | embeddings | notes |\n\
-         |---|---|---|---|---|\n",
+         | name | cap on output tokens | headers about rates | served at once | embeddings | notes |\n\
+         |---|---|---|---|---|---|\n",
     );
     for row in &PROVIDERS {
         let cap = match row.token_field {
@@ -104,9 +113,10 @@ fn page() -> String {
         };
         let name = row.name;
         let rates = rates(row.rate_headers);
+        let seed = seed(row.seed);
         let _ = writeln!(
             page,
-            "| `{name}` | {cap} | {rates} | {embeddings} | {} |",
+            "| `{name}` | {cap} | {rates} | {seed} | {embeddings} | {} |",
             row.notes
         );
     }
@@ -114,7 +124,12 @@ fn page() -> String {
         "\nThe cap on output tokens is that of the OpenAI dialect; a server elsewhere that only \
          speaks it gets `max_tokens`.\n\
          \"not verified\" means that no recorded answer was at hand; only `retry-after` and a \
-         remaining number of 0 can be relied on there.\n",
+         remaining number of 0 can be relied on there.\n\
+         \"served at once\" is where `--concurrency auto` begins: a number by the provider's \
+         documentation, at its own address; or what the server tells of itself before the first \
+         request, if it does within two seconds. A run that goes on begins with what it had \
+         learnt instead. vLLM's `/metrics` is looked at every few seconds during a run too, for \
+         the requests that wait there.\n",
     );
     page
 }

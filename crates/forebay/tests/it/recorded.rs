@@ -97,6 +97,7 @@ impl Case {
                 headers: Vec::new(),
                 token_field: TokenField::MaxCompletionTokens,
                 rate_headers: forebay::catalogue::RateHeaders::Unknown,
+                seed: forebay::catalogue::Seed::None,
             },
             plain: fs::read(path.join("body.json")).ok(),
             stream: fs::read(path.join("body.sse")).ok(),

@@ -17,6 +17,7 @@ fn endpoint(dialect: Dialect) -> Endpoint {
         headers: Vec::new(),
         token_field: TokenField::MaxTokens,
         rate_headers: crate::catalogue::RateHeaders::Unknown,
+        seed: crate::catalogue::Seed::None,
     }
 }
 

@@ -32,6 +32,7 @@ fn endpoint(dialect: Dialect, rate_headers: RateHeaders) -> Endpoint {
         headers: Vec::new(),
         token_field: TokenField::MaxTokens,
         rate_headers,
+        seed: crate::catalogue::Seed::None,
     }
 }
 

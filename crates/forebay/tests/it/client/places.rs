@@ -13,6 +13,7 @@ fn endpoint(name: &str, dialect: Dialect, url: &str) -> Endpoint {
         headers: Vec::new(),
         token_field: TokenField::MaxTokens,
         rate_headers: forebay::catalogue::RateHeaders::Unknown,
+        seed: forebay::catalogue::Seed::None,
     }
 }
 
