@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use forebay::config::Concurrency;
+use forebay::engine::Command;
 use forebay_sim::check::{Bounds, Evidence, Format, Log, Rows, Sessions, Source, check};
 use forebay_sim::{LogRecord, Sim};
 
@@ -40,10 +41,17 @@ pub(crate) async fn settle(sim: &Sim) {
 pub(crate) fn judge(scenario: &Scenario, ended: &Ended, left: &Left<'_>) {
     let mut log: Vec<LogRecord> = ended.sim.log();
     log.retain(|record| record.seq > left.before);
-    let limit = match scenario.settings.concurrency {
-        Concurrency::Fixed(n) | Concurrency::Auto { max: n } => Some(n.get() as u64),
-        Concurrency::Rule(_) => None,
-    };
+    // The highest of those that held.
+    let orders = scenario.orders.iter().filter_map(|(_, order)| match order {
+        Command::Tune(tuning) => tuning.concurrency,
+        _ => None,
+    });
+    let limits = orders.chain([scenario.settings.concurrency]);
+    let limits = limits.map(|concurrency| match concurrency {
+        Concurrency::Fixed(n) | Concurrency::Auto { max: n } => n.get() as u64,
+        Concurrency::Rule(_) => u64::MAX,
+    });
+    let limit = limits.max().filter(|limit| *limit < u64::MAX);
     let bounds = Bounds {
         items: Some(scenario.prompts.len() as u64),
         max_attempts: Some(scenario.settings.retry.max_attempts),

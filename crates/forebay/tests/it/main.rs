@@ -48,6 +48,9 @@ mod embed;
 /// Permits under random ends: everything comes back.
 mod permits;
 
+/// Limits that are changed while a run goes on.
+mod tuning;
+
 /// The fuzz targets: their corpus, and random changes of it.
 mod fuzz;
 
