@@ -382,16 +382,20 @@ fn limit_found(summary: &Summary) -> Option<String> {
     let now = summary.in_force.as_ref()?;
     let was_limited = |by| summary.limited.iter().any(|(known, _)| *known == by);
     let how = match now.concurrency {
+        // A run that nothing held up is too small to tell.
         Concurrency::Auto { max } => {
-            if was_limited(LimitedBy::Concurrency) && now.limit >= max.get() {
-                Some("the most that was allowed")
-            } else if was_limited(LimitedBy::Saturated) {
+            let [ramp, most, found] = [
+                LimitedBy::Ramp,
+                LimitedBy::Concurrency,
+                LimitedBy::Saturated,
+            ]
+            .map(was_limited);
+            if now.limit >= max.get() {
+                (ramp || most || found).then_some("the most that was allowed")
+            } else if found {
                 Some("found")
-            } else if was_limited(LimitedBy::Ramp) {
-                Some("still growing")
             } else {
-                // A run too small to tell.
-                None
+                (ramp || most).then_some("still growing")
             }
         }
         Concurrency::Fixed(_) | Concurrency::Rule(_) => None,

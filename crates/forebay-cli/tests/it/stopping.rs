@@ -98,7 +98,9 @@ fn a_list_of_what_is_in_flight_does_not_end_the_run() {
         sim.wait_for_answers(n);
         run.signal(Signal::USR1);
     }
-    run.wait().assert_code(0);
+    let ended = run.wait();
+    ended.assert_code(0);
+    ended.says(&["in flight, limit 4 (4)\n"]);
     assert_all_ok(&folder.rows("out.jsonl"), 20);
     assert_eq!(sim.prompts().len(), 20);
 }
