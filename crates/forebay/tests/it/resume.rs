@@ -1,11 +1,13 @@
 //! Journals across sessions: resume, retried failures, edited inputs.
 
+use std::path::Path;
 use std::time::Duration;
 
+use forebay::config::EngineSettings;
 use forebay::engine::Command;
-use forebay_sim::{Action, Sim};
+use forebay_sim::{Action, Latency, Sim};
 
-use crate::harness::{Scenario, first_tries, prompts};
+use crate::harness::{Ended, Scenario, first_tries, fixed, prompts};
 
 #[tokio::test(start_paused = true)]
 async fn a_resumed_run_sends_only_what_is_missing() {
@@ -15,6 +17,10 @@ async fn a_resumed_run_sends_only_what_is_missing() {
     let scenario = || Scenario {
         prompts: prompts(200),
         journal: journal.clone(),
+        settings: EngineSettings {
+            concurrency: fixed(20),
+            ..EngineSettings::default()
+        },
         ..Scenario::default()
     };
     let sim = Sim::new(scenario().sim);
@@ -181,4 +187,76 @@ async fn a_session_that_read_all_of_its_input_says_how_much() {
         let total = format!(r#""total":{n},"#);
         assert!(last.is_some_and(|line| line.contains(&total)), "{last:?}");
     }
+}
+
+/// The attempts in flight that the journal says were learnt, newest last.
+fn learnt(journal: &Path) -> Vec<f64> {
+    let text = std::fs::read_to_string(journal).unwrap();
+    let records = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    records
+        .filter(|record| record["t"] == "learnt")
+        .filter_map(|record| record["data"]["in_flight"].as_f64())
+        .collect()
+}
+
+/// A provider that serves forty requests at once and refuses more.
+fn forty_at_once(journal: &Path) -> Scenario {
+    let mut scenario = Scenario {
+        prompts: prompts(5_000),
+        journal: Some(journal.to_owned()),
+        ..Scenario::default()
+    };
+    scenario.sim.limits.max_in_flight = Some(40);
+    scenario.sim.latency = Latency::Fixed(Duration::from_secs(1));
+    scenario
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_killed_run_goes_on_at_the_limit_that_it_had_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = directory.path().join("j");
+    // Dropped in the middle, as a kill leaves it.
+    let run = forty_at_once(&journal).run();
+    let ended = tokio::time::timeout(Duration::from_secs(45), run).await;
+    assert!(ended.is_err(), "it was to be killed");
+    let found = *learnt(&journal).last().unwrap();
+    assert!((30.0..=44.0).contains(&found), "{found}");
+    // Before the first answer, so that what is in flight is what the session began with.
+    let orders = vec![(Duration::from_millis(900), Command::Abort)];
+    let resumed = Scenario {
+        orders: orders.clone(),
+        ..forty_at_once(&journal)
+    };
+    let resumed = resumed.run().await;
+    let fresh = Scenario {
+        orders,
+        ..forty_at_once(&directory.path().join("other"))
+    };
+    let fresh = fresh.run().await;
+    let limit = resumed.stats.limit as f64;
+    assert!(
+        (0.9..=1.1).contains(&(limit / found)),
+        "{limit} after {found}"
+    );
+    let sent = |ended: &Ended| (ended.sim.stats().received, ended.sim.stats().rejected);
+    assert_eq!(sent(&resumed), (limit as u64, 0));
+    let (_, refused) = sent(&fresh);
+    assert!(refused > 0, "a fresh run has to find out");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_learnt_is_recorded_seldom() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = directory.path().join("j");
+    let ended = forty_at_once(&journal).run().await;
+    assert_eq!(ended.summary.ok, 5_000);
+    let most = ended.wall.as_secs() / 10 + 1;
+    let records = learnt(&journal).len() as u64;
+    assert!(
+        (1..=most).contains(&records),
+        "{records} in {:?}",
+        ended.wall
+    );
 }
