@@ -72,5 +72,8 @@ mod providers;
 /// Lists of models, in each dialect.
 mod models;
 
+/// Runs that begin with what a server tells of itself.
+mod seeds;
+
 /// What answers tell of limits, in each style of headers.
 mod told;
