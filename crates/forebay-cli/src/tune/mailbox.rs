@@ -176,7 +176,7 @@ impl Mailbox {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
             // Not every file system has links.
             Err(_) if fs::symlink_metadata(&self.request).is_ok() => Ok(false),
-            Err(_) => return fs::rename(&new, &self.request).map(|()| true),
+            Err(_) => fs::rename(&new, &self.request).map(|()| true),
         };
         let _ = fs::remove_file(&new);
         put

@@ -178,6 +178,29 @@ fn requests_of_a_day_count_whatever_the_limit_was_then() {
 }
 
 #[test]
+fn a_limit_that_finds_itself_begins_where_the_fixed_one_was() {
+    let mut limiter = limiter(Limits::default());
+    let to = |concurrency| Tuning {
+        concurrency: Some(concurrency),
+        ..Tuning::default()
+    };
+    for (setting, limit) in [
+        (Concurrency::DEFAULT, 100),
+        (Concurrency::Auto { max: some(30) }, 30),
+        (Concurrency::Fixed(some(45)), 45),
+        (Concurrency::Auto { max: some(40) }, 40),
+    ] {
+        limiter.tune(s(1), &to(setting));
+        assert_eq!(limiter.in_force().limit, limit, "{setting:?}");
+        let (permits, _, _) = fill(&mut limiter, s(1));
+        assert_eq!(permits.len(), limit, "{setting:?}");
+        for permit in permits {
+            limiter.success(s(1), permit, None, Usd::ZERO);
+        }
+    }
+}
+
+#[test]
 fn nothing_that_is_not_named_changes() {
     let limits = Limits {
         rpm: Some(600.0),
