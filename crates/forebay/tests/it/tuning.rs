@@ -82,7 +82,7 @@ async fn a_rate_holds_from_then_on_and_is_lifted_again() {
 /// Whatever is changed and when: every item has its row, and nothing is sent twice.
 #[tokio::test(start_paused = true)]
 async fn no_change_loses_or_doubles_an_item() {
-    for seed in 0..40 {
+    for seed in 0..12 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut orders = Vec::new();
         let mut at = Duration::ZERO;
