@@ -3,6 +3,7 @@
 //! Owns the names of the families and what each profile makes of them. Never allocates: it looks
 //! once at each header's name, and reads the values of those that it knows.
 
+use std::cell::OnceCell;
 use std::time::SystemTime;
 
 use http::header::DATE;
@@ -23,9 +24,11 @@ pub(super) fn read(profile: RateHeaders, headers: &HeaderMap) -> Told {
     let Some(found) = Found::among(headers) else {
         return told;
     };
+    let sent = OnceCell::new();
     for unit in Unit::ALL {
         let triple = &found.triples[unit as usize];
-        if let Some((level, seconds)) = level(triple, unit.window(profile), headers) {
+        let sent = || *sent.get_or_init(|| sent_at(headers));
+        if let Some((level, seconds)) = level(triple, unit.window(profile), sent) {
             put(&mut told, unit, level, seconds);
         }
     }
@@ -227,32 +230,40 @@ fn known(name: &str) -> Option<(Unit, Part)> {
             None => Some((Unit::PlainTokens, Part::of(part)?)),
         };
     }
-    let (unit, part) = name
-        .strip_prefix("anthropic-ratelimit-")?
-        .rsplit_once('-')?;
-    let unit = match unit {
-        "requests" => Unit::ClaudeRequests,
-        "tokens" => Unit::ClaudeTokens,
-        "input-tokens" => Unit::ClaudeInput,
-        "output-tokens" => Unit::ClaudeOutput,
-        _ => return None,
-    };
-    Some((unit, Part::of(part)?))
+    match name.strip_prefix("anthropic-ratelimit-")? {
+        "requests-limit" => Some((Unit::ClaudeRequests, Part::Limit)),
+        "requests-remaining" => Some((Unit::ClaudeRequests, Part::Remaining)),
+        "requests-reset" => Some((Unit::ClaudeRequests, Part::Reset)),
+        "tokens-limit" => Some((Unit::ClaudeTokens, Part::Limit)),
+        "tokens-remaining" => Some((Unit::ClaudeTokens, Part::Remaining)),
+        "tokens-reset" => Some((Unit::ClaudeTokens, Part::Reset)),
+        "input-tokens-limit" => Some((Unit::ClaudeInput, Part::Limit)),
+        "input-tokens-remaining" => Some((Unit::ClaudeInput, Part::Remaining)),
+        "input-tokens-reset" => Some((Unit::ClaudeInput, Part::Reset)),
+        "output-tokens-limit" => Some((Unit::ClaudeOutput, Part::Limit)),
+        "output-tokens-remaining" => Some((Unit::ClaudeOutput, Part::Remaining)),
+        "output-tokens-reset" => Some((Unit::ClaudeOutput, Part::Reset)),
+        _ => None,
+    }
 }
 
 /// A limit's level and its window in seconds, if its headers make sense.
-fn level(triple: &Triple<'_>, window: Window, headers: &HeaderMap) -> Option<(Level, f64)> {
+fn level(
+    triple: &Triple<'_>,
+    window: Window,
+    sent: impl Fn() -> Option<SystemTime>,
+) -> Option<(Level, f64)> {
     let limit = believable(number(triple.limit?)?)?;
     let remaining = triple.remaining.and_then(number);
     let remaining = remaining.map(|remaining| remaining.min(limit));
     let reset = || -> Option<Reset> {
         let text = triple.reset?.to_str().ok()?;
-        reset::read(text, || sent(headers))
+        reset::read(text, &sent)
     };
     let seconds = match window {
         Window::Named(seconds) => seconds,
-        Window::Usual(seconds) => recognise(limit, remaining, reset(), Some(seconds))?,
-        Window::Open => recognise(limit, remaining, reset(), None)?,
+        Window::Usual(seconds) => recognise(limit, remaining, reset, Some(seconds))?,
+        Window::Open => recognise(limit, remaining, reset, None)?,
     };
     let level = Level {
         limit,
@@ -264,11 +275,11 @@ fn level(triple: &Triple<'_>, window: Window, headers: &HeaderMap) -> Option<(Le
 
 /// A header's number; negative ones, and those with an exponent, are none.
 fn number(value: &HeaderValue) -> Option<f64> {
-    reset::number(value.to_str().ok()?.trim())
+    reset::number(value.to_str().ok()?.trim_ascii())
 }
 
 /// The time that the answer itself bears.
-fn sent(headers: &HeaderMap) -> Option<SystemTime> {
+fn sent_at(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
 

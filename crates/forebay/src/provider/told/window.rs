@@ -21,7 +21,8 @@ const LEAST_USED: f64 = 1.0 / 50.0;
 /// the answer's real length, Anthropic output tokens as they are made.
 const MOST_DEBT: f64 = 10.0;
 
-/// The window of a limit, in seconds; `None` when it cannot be told.
+/// The window of a limit, in seconds; `None` when it cannot be told. The reset is read when it is
+/// needed.
 ///
 /// A bucket that holds `limit` and regains what was used in `reset` is for
 /// `limit · reset / used` seconds. The provider's usual window counts if that agrees with it, else
@@ -31,16 +32,16 @@ const MOST_DEBT: f64 = 10.0;
 pub(super) fn recognise(
     limit: f64,
     remaining: Option<f64>,
-    reset: Option<Reset>,
+    reset: impl FnOnce() -> Option<Reset>,
     usual: Option<f64>,
 ) -> Option<f64> {
-    let (Some(remaining), Some(reset)) = (remaining, reset) else {
+    let Some(remaining) = remaining.filter(|remaining| *remaining < limit) else {
+        return usual;
+    };
+    let Some(reset) = reset().filter(|reset| reset.most > 0.0) else {
         return usual;
     };
     let used = limit - remaining;
-    if used <= 0.0 || reset.most <= 0.0 {
-        return usual;
-    }
     let span = Span::of(limit, used, reset, remaining <= 0.0);
     if let Some(usual) = usual.filter(|usual| span.agrees(*usual, AGREES)) {
         return Some(usual);
