@@ -13,12 +13,18 @@
 //!
 //! What it never does: decide anything for the library, or wait in real time.
 
+pub mod check;
 pub mod job;
+pub mod optimum;
+pub mod plot;
 pub mod rules;
 pub mod run;
 pub mod scenario;
 pub mod score;
 pub mod search;
+pub mod suite;
+pub mod svg;
+pub mod table;
 pub mod workload;
 
 pub use rules::Rule;

@@ -1,51 +1,25 @@
-//! The command: runs scenarios and prints what came of them.
+//! The command: runs scenarios, prints what came of them, and writes the pages made of them.
 
+mod args;
+mod human;
+
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use forebay_scenarios::score::Reference;
-use forebay_scenarios::{Rule, Scenario, Score, Trace, job, run, search};
-
-/// Scenarios that judge limits that find themselves.
-#[derive(Parser)]
-struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Runs scenarios and prints a line for each rule.
-    Run(RunArgs),
-}
-
-#[derive(clap::Args)]
-struct RunArgs {
-    /// Scenarios; all of them when none is named.
-    names: Vec<String>,
-    /// Rules: auto, fixed-N, aimd, gradient2, inspect.
-    #[arg(long, value_delimiter = ',', default_value = "auto")]
-    rules: Vec<Rule>,
-    /// Seeds, from 1.
-    #[arg(long, default_value_t = 1)]
-    seeds: u64,
-    /// Rows of each client, in place of the file's.
-    #[arg(long)]
-    rows: Option<usize>,
-    /// The short version of the files.
-    #[arg(long)]
-    short: bool,
-    /// The fixed number to compare with, in place of a search.
-    #[arg(long)]
-    best: Option<usize>,
-    /// JSON, a line for each run.
-    #[arg(long)]
-    json: bool,
-}
+use args::{Args, Command, OptimumArgs, PlotArgs, RunArgs, TableArgs};
+use clap::Parser;
+use forebay_scenarios::check::{SEED, check};
+use forebay_scenarios::suite::{Judged, judge};
+use forebay_scenarios::{Rule, Scenario, job, optimum, plot, run, search, table};
 
 fn main() -> ExitCode {
     let done = match Args::parse().command {
-        Command::Run(args) => run_and_print(&args),
+        Command::Run(args) => run_rules(&args),
+        Command::Table(args) => write_table(&args),
+        Command::Plots(args) => write_plots(&args),
+        Command::Check { names } => check_all(&names),
+        Command::Optimum(args) => find_optimum(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -56,78 +30,93 @@ fn main() -> ExitCode {
     }
 }
 
-fn run_and_print(args: &RunArgs) -> Result<(), String> {
-    let seeds: Vec<u64> = (1..=args.seeds).collect();
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let written = fs::create_dir_all(folder).and_then(|()| fs::write(path, text));
+    written.map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+fn seeds(count: u64) -> Vec<u64> {
+    (1..=count).collect()
+}
+
+fn run_rules(args: &RunArgs) -> Result<(), String> {
     if !args.json {
-        println!("{HEAD}");
+        println!("{}", human::HEAD);
     }
     for scenario in Scenario::named(&args.names)? {
-        let rows = match (args.rows, args.short) {
-            (Some(rows), _) => rows,
-            (None, true) => scenario.short.rows,
-            (None, false) => scenario.workload.rows,
+        let known = args.best.or(scenario.short.best.filter(|_| args.short));
+        let scenario = match (args.rows, args.short) {
+            (Some(rows), _) => scenario.with_rows(rows),
+            (None, true) => scenario.short(),
+            (None, false) => scenario,
         };
-        let scenario = scenario.with_rows(rows);
-        let known = scenario.short.best.filter(|_| args.short);
-        let (n, traces) = match args.best.or(known) {
-            Some(n) => (
-                n,
-                job::all(&seeds, |seed| run(&scenario, Rule::Fixed(n), *seed)),
-            ),
-            None => {
-                let best = search::best(&scenario, &seeds);
-                (best.n, best.traces)
-            }
-        };
-        let references: Vec<Reference> = traces
-            .iter()
-            .map(|trace| Reference::of(&scenario, trace))
-            .collect();
-        let runs: Vec<(Rule, usize)> = args
-            .rules
-            .iter()
-            .flat_map(|rule| (0..seeds.len()).map(|at| (*rule, at)))
-            .collect();
-        let ran = job::all(&runs, |(rule, at)| run(&scenario, *rule, seeds[*at]));
-        let best = (0..seeds.len()).map(|at| (format!("best={n}"), at, &traces[at]));
-        let others = runs
-            .iter()
-            .zip(&ran)
-            .map(|((rule, at), trace)| (rule.to_string(), *at, trace));
-        for (rule, at, trace) in best.chain(others) {
-            let score = Score::of(trace, &references[at]);
-            print_line(args.json, (&scenario.name, &rule, seeds[at]), trace, &score);
-        }
+        let judged = judge(&scenario, &args.rules, &seeds(args.seeds), known);
+        human::print(&judged, args.json);
     }
     Ok(())
 }
 
-const HEAD: &str = "scenario               rule        seed  goodput  rows/s  rejected   conv   rec  \
-                    wasted  oldest  failed   fair  queue      wall";
-
-fn print_line(json: bool, of: (&str, &str, u64), trace: &Trace, score: &Score) {
-    let (scenario, rule, seed) = of;
-    if json {
-        let score = serde_json::to_string(score).unwrap_or_default();
-        println!(r#"{{"scenario":"{scenario}","rule":"{rule}","seed":{seed},"score":{score}}}"#);
-        return;
+fn write_table(args: &TableArgs) -> Result<(), String> {
+    let seeds = seeds(args.seeds);
+    let mut judged: Vec<Judged> = Vec::new();
+    println!("{}", human::HEAD);
+    for scenario in Scenario::all()? {
+        let done = judge(&scenario, &Rule::all(), &seeds, None);
+        human::print(&done, false);
+        judged.push(done);
     }
-    let some = |value: Option<f64>, digits: usize| {
-        value.map_or("-".to_owned(), |value| format!("{value:.digits$}"))
-    };
-    println!(
-        "{scenario:<22} {rule:<11} {seed:>4} {:>8.3} {:>7.2} {:>8.2}% {:>6} {:>5} {:>6.2}% {:>6.0}s \
-         {:>6.2}% {:>6} {:>6} {:>8.1}s",
-        score.goodput,
-        score.rows_per_s,
-        score.rejected * 100.0,
-        some(score.converged_s, 0),
-        some(score.recovered_s, 0),
-        score.wasted * 100.0,
-        score.oldest_s,
-        score.failed * 100.0,
-        some(score.fairness, 2),
-        some(score.queue, 2),
-        trace.ended,
-    );
+    let path = docs().join("reference/scenarios.md");
+    write(&path, &table::page(&judged, seeds.len()))
+}
+
+fn write_plots(args: &PlotArgs) -> Result<(), String> {
+    for scenario in Scenario::named(&args.names)? {
+        let best = search::best(&scenario, &[SEED]);
+        let traces = job::all(&[Rule::Auto], |rule| run(&scenario, *rule, SEED));
+        let drawing = plot::draw(&scenario, &traces[0], (best.n, &best.traces[0]));
+        let path = docs().join(format!("concepts/concurrency/{}.svg", scenario.name));
+        write(&path, &drawing)?;
+        println!("{}", path.display());
+    }
+    Ok(())
+}
+
+fn check_all(names: &[String]) -> Result<(), String> {
+    let checked = check(&Scenario::named(names)?);
+    let mut faults = 0;
+    for one in checked {
+        let verdict = if one.faults.is_empty() { "ok" } else { "FAULT" };
+        let score = serde_json::to_string(&one.score).unwrap_or_default();
+        println!("{:<22} {verdict} {score}", one.name);
+        one.faults.iter().for_each(|fault| println!("    {fault}"));
+        faults += one.faults.len();
+    }
+    match faults {
+        0 => Ok(()),
+        faults => Err(format!("{faults} statistics are not as the files say")),
+    }
+}
+
+fn find_optimum(args: &OptimumArgs) -> Result<(), String> {
+    for scenario in Scenario::named(&args.names)? {
+        let (n, rows_per_s) = optimum::find(&scenario);
+        println!(
+            "{:<22} best = {n}, optimum = {rows_per_s:.4}",
+            scenario.name
+        );
+        if args.write {
+            let path = scenario.path();
+            let unreadable = |error| format!("cannot read {}: {error}", path.display());
+            let text = fs::read_to_string(&path).map_err(unreadable)?;
+            let text = optimum::with(&text, (n, rows_per_s))
+                .ok_or_else(|| format!("{} has no rows in [short]", path.display()))?;
+            write(&path, &text)?;
+        }
+    }
+    Ok(())
 }

@@ -67,6 +67,9 @@ impl LimitRule for Fixed {
 }
 
 impl Rule {
+    /// The least fixed number.
+    pub const LEAST: usize = 1;
+
     /// The rules of the table, Forebay's own first.
     pub fn all() -> Vec<Rule> {
         let mut rules = vec![Rule::Auto];

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use forebay::catalogue::RateHeaders;
 use forebay::endpoint::Dialect;
-use forebay_sim::{Config, Profile};
+use forebay_sim::{Config, Profile, RateHeaders as RateHeadersSent};
 use serde::Deserialize;
 
 use crate::workload::Workload;
@@ -194,6 +194,12 @@ impl Scenario {
         self
     }
 
+    /// The short version.
+    #[must_use]
+    pub fn short(&self) -> Scenario {
+        self.clone().with_rows(self.short.rows)
+    }
+
     /// The times at which something changes, in order.
     pub fn changes(&self) -> Vec<Duration> {
         let backend = &self.backend;
@@ -216,9 +222,23 @@ impl Scenario {
         changes
     }
 
-    /// Whether headers of the answers tell the true limits.
+    /// Whether headers of the answers tell all of the true limits.
     pub fn tells_limits(&self) -> bool {
-        self.client.headers.tells()
+        let limits = &self.backend.limits;
+        let tells = match limits.headers {
+            RateHeadersSent::Dialect | RateHeadersSent::WholeSeconds => true,
+            RateHeadersSent::None
+            | RateHeadersSent::PerDay
+            | RateHeadersSent::Unknown
+            | RateHeadersSent::Scaled(_) => false,
+        };
+        // Nothing tells of a ramp.
+        tells && self.client.headers.tells() && limits.ramp.is_none()
+    }
+
+    /// Whether the back end is a server that batches.
+    pub fn is_self_hosted(&self) -> bool {
+        self.backend.batching.is_some()
     }
 }
 
