@@ -28,6 +28,10 @@ pub const SAMPLE: Duration = Duration::from_secs(1);
 /// done.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// Requests for each row after which a run is given up: far more than any provider bears, and what
+/// else would take hours of some runs.
+const MOST_REQUESTS: u64 = 50;
+
 /// What happened in a run. Times are seconds since its start.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trace {
@@ -113,10 +117,11 @@ async fn run_here(scenario: &Scenario, rule: Rule, seed: u64) -> Trace {
     });
     let engines = clients.zip(&stats).map(|(client, stats)| client.run(stats));
     let mut samples = Vec::new();
+    let most = MOST_REQUESTS * (scenario.workload.rows * scenario.client.clients) as u64;
     tokio::select! {
         biased;
         _ = join_all(engines) => {}
-        () = sample(&sim, &stats, began, &mut samples) => {}
+        () = sample(&sim, &stats, most, &mut samples) => {}
         () = tokio::time::sleep(LONGEST) => {}
     }
     let ended = began.elapsed().as_secs_f64();
@@ -137,15 +142,16 @@ async fn run_here(scenario: &Scenario, rule: Rule, seed: u64) -> Trace {
     trace
 }
 
-async fn sample(sim: &Sim, stats: &[Stats], began: Instant, samples: &mut Vec<Sample>) {
-    loop {
+/// Samples until so many requests were sent.
+async fn sample(sim: &Sim, stats: &[Stats], most: u64, samples: &mut Vec<Sample>) {
+    while sim.stats().received < most {
         let now = stats.iter().map(Stats::snapshot);
         let (limit, in_flight) = now.fold((0, 0), |sum, now| {
             (sum.0 + now.limit, sum.1 + now.in_flight)
         });
         let (running, waiting) = sim.queue().unwrap_or_default();
         samples.push(Sample {
-            at: began.elapsed().as_secs_f64(),
+            at: sim.since_start().as_secs_f64(),
             limit,
             in_flight,
             running,

@@ -226,7 +226,10 @@ impl Scenario {
     pub fn tells_limits(&self) -> bool {
         let limits = &self.backend.limits;
         let tells = match limits.headers {
-            RateHeadersSent::Dialect | RateHeadersSent::WholeSeconds => true,
+            RateHeadersSent::Dialect
+            | RateHeadersSent::WholeSeconds
+            | RateHeadersSent::DayAndMinute
+            | RateHeadersSent::PerSecond => true,
             RateHeadersSent::None
             | RateHeadersSent::PerDay
             | RateHeadersSent::Unknown
