@@ -30,7 +30,7 @@ const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Requests for each row after which a run is given up: far more than any provider bears, and what
 /// else would take hours of some runs.
-const MOST_REQUESTS: u64 = 50;
+const MOST_REQUESTS: u64 = 100;
 
 /// What happened in a run. Times are seconds since its start.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,6 +55,8 @@ pub struct Trace {
     pub used_tokens: u64,
     /// When the last client ended.
     pub ended: f64,
+    /// Whether the run was given up, for want of a provider that bears it.
+    pub given_up: bool,
     /// What was seen from second to second.
     pub samples: Vec<Sample>,
 }
@@ -118,12 +120,12 @@ async fn run_here(scenario: &Scenario, rule: Rule, seed: u64) -> Trace {
     let engines = clients.zip(&stats).map(|(client, stats)| client.run(stats));
     let mut samples = Vec::new();
     let most = MOST_REQUESTS * (scenario.workload.rows * scenario.client.clients) as u64;
-    tokio::select! {
+    let given_up = tokio::select! {
         biased;
-        _ = join_all(engines) => {}
-        () = sample(&sim, &stats, most, &mut samples) => {}
-        () = tokio::time::sleep(LONGEST) => {}
-    }
+        _ = join_all(engines) => false,
+        () = sample(&sim, &stats, most, &mut samples) => true,
+        () = tokio::time::sleep(LONGEST) => true,
+    };
     let ended = began.elapsed().as_secs_f64();
     // The server hears of the last answers' ends in its own tasks.
     tokio::time::sleep(SAMPLE).await;
@@ -132,6 +134,7 @@ async fn run_here(scenario: &Scenario, rule: Rule, seed: u64) -> Trace {
         sent: sim.stats().received,
         billed_tokens: sim.stats().tokens,
         ended,
+        given_up,
         samples,
         ..Trace::default()
     };

@@ -138,8 +138,12 @@ pub fn done_at(trace: &Trace) -> f64 {
     at.unwrap_or(trace.ended)
 }
 
-/// Rows per second until 95 % had ended, times the share that succeeded in the end.
+/// Rows per second until 95 % had ended, times the share that succeeded in the end; none of a run
+/// that was given up.
 pub fn rows_per_s(trace: &Trace) -> f64 {
+    if trace.given_up {
+        return 0.0;
+    }
     let done = done_at(trace);
     let ok = trace.all_ok().partition_point(|at| *at <= done);
     let share = trace.succeeded() as f64 / trace.rows.max(1) as f64;
