@@ -21,6 +21,8 @@ const FIXED_TOKENS: f64 = 20.0;
 const SAME: f64 = 0.93;
 /// The growth of throughput with which a doubled limit is worth another doubling.
 const WORTH: f64 = 1.15;
+/// The growth with which a doubled limit is worth four times as much: throughput follows.
+const FOLLOWS: f64 = 1.8;
 /// What is left of a measured throughput for comparison, a round later: servers change.
 const FADING: f64 = 0.98;
 /// Attempts that make a round, between these by the limit: a median needs some, and few are enough.
@@ -178,12 +180,14 @@ impl Knee {
             };
             return here.limit * 2.0;
         };
-        if here.throughput >= WORTH * before.throughput {
+        let doublings = (here.limit / before.limit).log2().max(f64::MIN_POSITIVE);
+        let growth = (here.throughput / before.throughput).powf(1.0 / doublings);
+        if growth >= WORTH {
             self.state = State::Rising {
                 before: Some(here),
                 too_few: before.limit,
             };
-            return here.limit * 2.0;
+            return here.limit * if growth >= FOLLOWS { 4.0 } else { 2.0 };
         }
         if before.throughput >= SAME * here.throughput {
             self.narrow(too_few, before.as_good_as(here))

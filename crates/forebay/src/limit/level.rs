@@ -223,8 +223,9 @@ impl Level {
     }
 
     fn cut(&mut self, at: f64, period_s: f64) {
+        // Cuts that follow on each other are one, and taken back as one.
         let before = match self.phase {
-            Phase::Capped(cap) => cap.before,
+            Phase::Capped(cap) if cap.grown_s < cap.period_s => cap.before,
             _ => self.limit,
         };
         let cap = Cap {
@@ -238,9 +239,13 @@ impl Level {
         self.knee.restart();
     }
 
+    /// Notes that the endpoint refuses what is too fast.
+    pub(super) fn rate_is_refused(&mut self) {
+        self.refuses = true;
+    }
+
     /// Takes the last cuts back: they were about something else.
     pub(super) fn uncut(&mut self) {
-        self.refuses = true;
         if let Phase::Capped(cap) = self.phase {
             self.limit = cap.before.clamp(1.0, self.max);
             self.phase = Phase::Climbing;

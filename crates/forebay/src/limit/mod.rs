@@ -296,7 +296,11 @@ impl Limiter {
                 self.failing.fine();
             }
             self.hold.taken(now, permit.sent_at, permit.probe);
+            let was_down = self.outage.since().is_some();
             self.outage.success(permit.probe);
+            if was_down && self.outage.since().is_none() {
+                self.recovered(now);
+            }
         }
     }
 

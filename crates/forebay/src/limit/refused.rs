@@ -39,6 +39,10 @@ impl Limiter {
         self.lessons.refusals += 1;
         let wait = failure.retry_after;
         self.hold.overload(now, permit.sent_at, permit.probe, wait);
+        // While the endpoint is left alone, its refusals say nothing of how much it takes.
+        if permit.probe || self.outage.since().is_some() {
+            return;
+        }
         let is_straggler = self.lessons.cut_at.is_some_and(|cut| permit.sent_at < cut);
         if is_straggler || self.meters.explain(permit.reservation) {
             return;
@@ -71,9 +75,20 @@ impl Limiter {
         if let Some(wait) = failure.retry_after {
             self.hold.ask(now, wait);
         }
+        let is_down = permit.probe || self.outage.since().is_some();
         match failure.kind {
-            FailureKind::ServerError | FailureKind::Timeout { .. } => self.failed_of_load(now),
+            FailureKind::ServerError | FailureKind::Timeout { .. } if !is_down => {
+                self.failed_of_load(now);
+            }
             _ => {}
+        }
+    }
+
+    /// The endpoint is back: what was cut when it went down was about that.
+    pub(super) fn recovered(&mut self, now: Duration) {
+        self.failing.restart(now);
+        if let Some(level) = self.in_flight.found() {
+            level.uncut();
         }
     }
 
@@ -98,8 +113,11 @@ impl Limiter {
         self.lessons.cut_at = Some(now);
         let capped_at = self.lessons.capped_at.take();
         let was_rash = capped_at.is_some_and(|at| now < at + SECOND_THOUGHTS);
-        if was_rash && let Some(level) = self.in_flight.found() {
-            level.uncut();
+        if let Some(level) = self.in_flight.found() {
+            level.rate_is_refused();
+            if was_rash {
+                level.uncut();
+            }
         }
     }
 
