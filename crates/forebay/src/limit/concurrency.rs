@@ -79,7 +79,7 @@ impl InFlightLimit {
             Limit::Fixed(_) | Limit::Rule(_) => LimitedBy::Concurrency,
         };
         let opens = match &self.limit {
-            Limit::Found(level) => level.opens_at(now),
+            Limit::Found(level) => level.grows_at(now),
             Limit::Fixed(_) | Limit::Rule(_) => None,
         };
         let rested = self.resting.front().copied();

@@ -100,12 +100,14 @@ impl Knee {
         }
     }
 
-    /// Learns from an answer; the next limit, when a round is over.
+    /// Learns from an answer; the next limit, when a round is over. A limit that may not rise is
+    /// looked at from there on down.
     pub(super) fn answered(
         &mut self,
         (sent_at, now): (Duration, Duration),
         output_tokens: u64,
         limit: f64,
+        may_rise: bool,
     ) -> Option<f64> {
         if self.full_since.is_none_or(|since| sent_at < since) {
             return None;
@@ -122,8 +124,13 @@ impl Knee {
             limit,
             throughput: limit / median.max(f64::MIN_POSITIVE),
         };
-        let next = self.step(here);
-        Some(next)
+        match self.state {
+            State::Rising { before, too_few } if !may_rise => {
+                let too_few = before.map_or(too_few, |before| before.limit.min(limit / MORE));
+                Some(self.narrow(too_few.min(limit), here))
+            }
+            _ => Some(self.step(here)),
+        }
     }
 
     fn step(&mut self, here: At) -> f64 {
@@ -252,7 +259,7 @@ mod tests {
             knee.sent(now, true);
             let end = now + Duration::from_secs_f64(time(limit));
             let next = loop {
-                if let Some(next) = knee.answered((now, end), 100, limit) {
+                if let Some(next) = knee.answered((now, end), 100, limit, true) {
                     break next;
                 }
             };
@@ -264,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_server_that_is_never_slower_gets_more_and_more() {
-        assert_eq!(limits(|_| 2.0, 4), [16.0, 32.0, 64.0, 128.0]);
+        assert_eq!(limits(|_| 2.0, 4), [16.0, 32.0, 128.0, 512.0]);
     }
 
     #[test]

@@ -18,6 +18,11 @@ use crate::told::{Level, Told};
 /// Shorter than the shortest window after which a bucket per minute was seen to refuse, and
 /// several times the age of what a header tells.
 const LOW_S: f64 = 2.0;
+/// The same as a share of what the bucket holds, at the most.
+const LOW_SHARE: f64 = 0.25;
+/// What a bucket holds that refuses though plenty should be left, in seconds: the shortest windows
+/// that were seen are of one second.
+const SHORT_WINDOW_S: f64 = 1.0;
 /// The least share of a limit's rate that is used while anything is left.
 const LEAST_SHARE: f64 = 0.05;
 /// Differences of a told limit that are no change, but rounding.
@@ -44,9 +49,14 @@ pub(super) struct Meters {
 
 #[derive(Debug, Clone, Copy)]
 struct Meter {
+    by: LimitedBy,
     limit: f64,
+    /// What the bucket really holds: less than the limit where short windows are enforced.
+    capacity: f64,
     per_s: f64,
     level: f64,
+    /// What attempts in flight are expected to use of a limit that is charged at their end.
+    pending: f64,
     /// What is left of the share that may be used, whatever others leave.
     own: f64,
     /// Up to when the level is settled, in seconds.
@@ -71,24 +81,18 @@ impl Meters {
     pub(super) fn check(&mut self, now: Duration, need: &Need) -> Result<(), Refusal> {
         let now_s = now.as_secs_f64();
         let mut last: Option<(f64, LimitedBy)> = None;
-        for (by, meter) in METERS.iter().zip(&mut self.meters) {
-            let Some(meter) = meter else { continue };
+        for meter in self.meters.iter_mut().flatten() {
             meter.advance(now_s, self.utilization);
-            let ready = meter.ready_at_s(
-                now_s,
-                units(*by, (need.input_tokens, need.output_tokens)),
-                self.utilization,
-                *by,
-            );
+            let ready = meter.ready_at_s(now_s, meter.units(need), self.utilization);
             if ready > now_s && last.is_none_or(|(latest, _)| ready > latest) {
-                last = Some((ready, *by));
+                last = Some((ready, meter.by));
             }
         }
         match last {
             None => Ok(()),
             Some((ready, by)) => Err(Refusal {
                 by,
-                until: Some(Duration::from_secs_f64(ready)),
+                until: Duration::try_from_secs_f64(ready).ok(),
             }),
         }
     }
@@ -96,14 +100,8 @@ impl Meters {
     /// Charges all meters.
     pub(super) fn charge(&mut self, now: Duration, need: &Need) {
         let now_s = now.as_secs_f64();
-        for (by, meter) in METERS.iter().zip(&mut self.meters) {
-            if let Some(meter) = meter {
-                meter.charge(
-                    now_s,
-                    units(*by, (need.input_tokens, need.output_tokens)),
-                    self.utilization,
-                );
-            }
+        for meter in self.meters.iter_mut().flatten() {
+            meter.charge(now_s, meter.units(need), self.utilization);
         }
     }
 
@@ -115,17 +113,23 @@ impl Meters {
 
     /// Corrects a charge to the tokens that were really used, or gives it back.
     pub(super) fn settle(&mut self, was: Reservation, used: (u64, u64)) {
-        let was = (was.input_tokens, was.output_tokens);
-        for (by, meter) in METERS.iter().zip(&mut self.meters) {
-            if let Some(meter) = meter {
-                meter.give_back(units(*by, was) - units(*by, used));
-            }
+        let was = needed(was);
+        let used = Need {
+            input_tokens: used.0,
+            output_tokens: used.1,
+            reserved_output: used.1,
+            worst_cost: None,
+        };
+        for meter in self.meters.iter_mut().flatten() {
+            meter.settle(meter.units(&was), meter.units(&used));
         }
     }
 
-    /// Takes in what an answer tells to an attempt before which these levels held.
-    pub(super) fn told(&mut self, now: Duration, sent: &Levels, told: &Told) {
+    /// Takes in what an answer tells to an attempt with this reservation, before which these
+    /// levels held.
+    pub(super) fn told(&mut self, now: Duration, (sent, was): (&Levels, Reservation), told: &Told) {
         let now_s = now.as_secs_f64();
+        let was = needed(was);
         let levels = [
             told.requests,
             told.requests_per_day,
@@ -133,25 +137,35 @@ impl Meters {
             told.input_tokens,
             told.output_tokens,
         ];
-        for ((meter, told), sent) in self.meters.iter_mut().zip(levels).zip(sent) {
+        for (n, told) in levels.iter().enumerate() {
             let Some(told) = told else { continue };
-            match meter {
+            match &mut self.meters[n] {
                 Some(meter) => {
                     meter.advance(now_s, self.utilization);
-                    meter.told(f64::from(*sent), &told);
+                    meter.told((f64::from(sent[n]), meter.units(&was)), told);
                 }
-                None => *meter = Some(Meter::new(now_s, &told)),
+                None => self.meters[n] = Some(Meter::new(METERS[n], now_s, told)),
             }
         }
     }
 
     /// Whether what is left explains that a request of this size is refused.
     pub(super) fn explain(&self, was: Reservation) -> bool {
-        let tokens = (was.input_tokens, was.output_tokens);
-        let is_short = |(by, meter): (&LimitedBy, &Option<Meter>)| {
-            meter.is_some_and(|meter| meter.level < units(*by, tokens))
-        };
-        METERS.iter().zip(&self.meters).any(is_short)
+        let was = needed(was);
+        let mut meters = self.meters.iter().flatten();
+        meters.any(|meter| meter.level < meter.units(&was))
+    }
+
+    /// Learns from a refusal that what is left does not explain: no bucket holds as much as its
+    /// limit says.
+    pub(super) fn contradicted(&mut self) {
+        for meter in self.meters.iter_mut().flatten() {
+            if meter.by != LimitedBy::Rpd {
+                let window = (SHORT_WINDOW_S * meter.per_s).max(1.0);
+                meter.capacity = meter.capacity.min(window);
+                meter.level = meter.level.min(0.0);
+            }
+        }
     }
 
     /// The rates that are told, per minute.
@@ -167,43 +181,55 @@ impl Meters {
     }
 }
 
-/// What a request of so many input and output tokens is on a meter.
-fn units(by: LimitedBy, (input, output): (u64, u64)) -> f64 {
-    match by {
-        LimitedBy::Tpm => (input + output) as f64,
-        LimitedBy::Itpm => input as f64,
-        LimitedBy::Otpm => output as f64,
-        _ => 1.0,
+fn needed(was: Reservation) -> Need {
+    Need {
+        input_tokens: was.input_tokens,
+        output_tokens: was.output_tokens,
+        reserved_output: was.reserved_output,
+        worst_cost: None,
     }
 }
 
 impl Meter {
-    fn new(now_s: f64, told: &Level) -> Meter {
+    fn new(by: LimitedBy, now_s: f64, told: &Level) -> Meter {
         Meter {
+            by,
             limit: told.limit,
+            capacity: told.limit,
             per_s: told.per_s,
             level: told.remaining.unwrap_or(told.limit),
+            pending: 0.0,
             own: told.limit,
             at_s: now_s,
             next_s: now_s,
         }
     }
 
-    fn advance(&mut self, now_s: f64, utilization: f64) {
-        let regained = (now_s - self.at_s).max(0.0) * self.per_s;
-        self.level = (self.level + regained).min(self.limit);
-        self.own = (self.own + regained * utilization).min(self.limit * utilization);
-        self.at_s = self.at_s.max(now_s);
+    /// What a request is on this meter.
+    fn units(&self, need: &Need) -> f64 {
+        match self.by {
+            LimitedBy::Tpm => (need.input_tokens + need.reserved_output) as f64,
+            LimitedBy::Itpm => need.input_tokens as f64,
+            LimitedBy::Otpm => need.output_tokens as f64,
+            _ => 1.0,
+        }
     }
 
-    fn give_back(&mut self, units: f64) {
-        self.level += units;
-        self.own += units;
+    /// Whether the provider counts what was really used, when the answer is written.
+    fn is_charged_at_the_end(&self) -> bool {
+        self.by == LimitedBy::Otpm
+    }
+
+    fn advance(&mut self, now_s: f64, utilization: f64) {
+        let regained = (now_s - self.at_s).max(0.0) * self.per_s;
+        self.level = (self.level + regained).min(self.capacity);
+        self.own = (self.own + regained * utilization).min(self.capacity * utilization);
+        self.at_s = self.at_s.max(now_s);
     }
 
     /// What may be used of what is left.
     fn usable(&self, utilization: f64) -> f64 {
-        let usable = self.level - (1.0 - utilization) * self.limit;
+        let usable = self.level - self.pending - (1.0 - utilization) * self.capacity;
         // The whole of a limit is what the provider says is left, and no count of one's own.
         if utilization < 1.0 {
             usable.min(self.own)
@@ -214,21 +240,24 @@ impl Meter {
 
     /// The level below which charges are paced.
     fn low(&self, units: f64) -> f64 {
-        (LOW_S * self.per_s).max(units)
+        let seconds = (LOW_S * self.per_s).min(LOW_SHARE * self.capacity);
+        seconds.max(units.min(LOW_SHARE * self.capacity))
     }
 
-    fn ready_at_s(&self, now_s: f64, units: f64, utilization: f64, by: LimitedBy) -> f64 {
+    fn ready_at_s(&self, now_s: f64, units: f64, utilization: f64) -> f64 {
         let usable = self.usable(utilization);
-        // A charge that is larger than the bucket has to wait until the bucket is full.
-        let needed = units.min(self.limit * utilization);
-        if usable >= self.low(units) + units && by != LimitedBy::Rpd {
+        let is_budget = self.by == LimitedBy::Rpd;
+        if usable >= self.low(units) + units && !is_budget {
             return now_s;
         }
+        // A charge that is larger than the bucket has to wait until the bucket is full.
+        let needed = units.min(self.capacity * utilization);
         let filled = now_s + ((needed - usable) / self.per_s).max(0.0);
-        match by {
-            // A limit per day is a budget, no pace.
-            LimitedBy::Rpd => filled,
-            _ => filled.max(self.next_s),
+        // A limit per day is a budget, no pace.
+        if is_budget {
+            filled
+        } else {
+            filled.max(self.next_s)
         }
     }
 
@@ -239,15 +268,31 @@ impl Meter {
             let share = (usable / low).clamp(LEAST_SHARE, 1.0) * utilization;
             self.next_s = self.next_s.max(now_s) + units / (self.per_s * share);
         }
-        self.give_back(-units);
+        self.own -= units;
+        if self.is_charged_at_the_end() {
+            self.pending += units;
+        } else {
+            self.level -= units;
+        }
     }
 
-    /// The provider may have looked at any time between sending and now. Only what lies outside of
-    /// all levels that were thought right in between tells of somebody else's use, or of a wrong
-    /// guess.
-    fn told(&mut self, sent: f64, told: &Level) {
+    fn settle(&mut self, was: f64, used: f64) {
+        self.own += was - used;
+        if self.is_charged_at_the_end() {
+            self.pending = (self.pending - was).max(0.0);
+            self.level -= used;
+        } else {
+            self.level += was - used;
+        }
+    }
+
+    /// The provider may have looked at any time between sending and now, and may have counted the
+    /// request's own `units` or not. Only what lies outside of all levels that were thought right
+    /// in between tells of somebody else's use, or of a wrong guess.
+    fn told(&mut self, (sent, units): (f64, f64), told: &Level) {
         if (told.limit - self.limit).abs() > SAME_LIMIT * self.limit {
             self.level = self.level.min(told.limit);
+            self.capacity *= told.limit / self.limit;
             self.limit = told.limit;
         }
         self.per_s = told.per_s;
@@ -255,13 +300,14 @@ impl Meter {
             return;
         };
         let sent = if sent.is_nan() { self.level } else { sent };
-        let (low, high) = (self.level.min(sent), self.level.max(sent));
+        let low = self.level.min(sent) - units;
+        let high = self.level.max(sent) + units;
         if remaining < low {
             self.level += remaining - low;
         } else if remaining > high {
             self.level += remaining - high;
         }
-        self.level = self.level.clamp(-self.limit, self.limit);
+        self.level = self.level.clamp(-self.limit, self.capacity);
     }
 }
 
@@ -272,6 +318,14 @@ mod tests {
     use crate::limit::Rates;
 
     const NONE: Levels = [f32::NAN; METERS.len()];
+
+    /// What an attempt without tokens was charged.
+    const FREE: Reservation = Reservation {
+        input_tokens: 0,
+        output_tokens: 0,
+        reserved_output: 0,
+        changes: 0,
+    };
 
     fn told(limit: f64, remaining: f64) -> Told {
         Told {
@@ -306,7 +360,7 @@ mod tests {
     #[test]
     fn what_is_left_is_used_at_once_and_the_rest_at_the_rate() {
         let mut meters = Meters::new(1.0);
-        meters.told(s(0.0), &NONE, &told(600.0, 300.0));
+        meters.told(s(0.0), (&NONE, FREE), &told(600.0, 300.0));
         let at_once = send(&mut meters, 0.0, 0.1);
         assert!((280..=285).contains(&at_once), "{at_once}");
         send(&mut meters, 0.1, 10.0);
@@ -317,7 +371,7 @@ mod tests {
     #[test]
     fn a_share_of_the_key_leaves_the_rest_to_others() {
         let mut meters = Meters::new(0.5);
-        meters.told(s(0.0), &NONE, &told(600.0, 600.0));
+        meters.told(s(0.0), (&NONE, FREE), &told(600.0, 600.0));
         send(&mut meters, 0.0, 20.0);
         assert!(meters.meters[0].unwrap().level >= 300.0);
         let steady = send(&mut meters, 20.0, 80.0);
@@ -327,16 +381,16 @@ mod tests {
     #[test]
     fn use_by_others_slows_down_and_own_use_is_not_counted_twice() {
         let mut meters = Meters::new(1.0);
-        meters.told(s(0.0), &NONE, &told(600.0, 600.0));
+        meters.told(s(0.0), (&NONE, FREE), &told(600.0, 600.0));
         let before = meters.levels();
         for _ in 0..10 {
             meters.charge(s(0.0), &Need::default());
         }
         // Looked at after five of the ten: between what was thought then and now.
-        meters.told(s(0.0), &before, &told(600.0, 595.0));
+        meters.told(s(0.0), (&before, FREE), &told(600.0, 595.0));
         assert_eq!(meters.meters[0].unwrap().level, 590.0);
-        meters.told(s(0.0), &before, &told(600.0, 5.0));
-        assert_eq!(meters.meters[0].unwrap().level, 5.0);
+        meters.told(s(0.0), (&before, FREE), &told(600.0, 5.0));
+        assert_eq!(meters.meters[0].unwrap().level, 6.0);
         assert!(meters.check(s(0.0), &Need::default()).is_ok());
         meters.charge(s(0.0), &Need::default());
         let refusal = meters.check(s(0.0), &Need::default()).unwrap_err();
@@ -355,7 +409,7 @@ mod tests {
             }),
             ..Told::default()
         };
-        meters.told(s(0.0), &NONE, &day);
+        meters.told(s(0.0), (&NONE, FREE), &day);
         assert_eq!(send(&mut meters, 0.0, 1.0), 3);
         let refusal = meters.check(s(1.0), &Need::default()).unwrap_err();
         assert_eq!(refusal.by, LimitedBy::Rpd);
@@ -372,7 +426,7 @@ mod tests {
             }),
             ..Told::default()
         };
-        meters.told(s(0.0), &NONE, &tokens);
+        meters.told(s(0.0), (&NONE, FREE), &tokens);
         let need = Need {
             input_tokens: 9_000,
             ..Need::default()

@@ -181,12 +181,19 @@ impl Limiter {
     /// Takes in what an answer tells of the account's limits, before its permit is settled.
     pub fn told(&mut self, now: Duration, permit: &Permit, told: &Told) {
         if !self.in_flight.is_ruled() {
-            self.meters.told(now, &permit.levels, told);
+            let sent = (&permit.levels, permit.reservation);
+            self.meters.told(now, sent, told);
+            self.lessons.named = told.refused;
         }
     }
 
     /// Takes in how many requests a server works on and how many wait there, everybody's.
-    pub fn queue_seen(&mut self, _now: Duration, _running: f64, _waiting: f64) {}
+    pub fn queue_seen(&mut self, _now: Duration, running: f64, waiting: f64) {
+        let in_flight = self.in_flight.in_flight();
+        if let Some(level) = self.in_flight.found() {
+            level.queue_seen(in_flight, running, waiting);
+        }
+    }
 
     /// What was learnt so far, for the next session.
     pub fn learnt(&self) -> Learnt {

@@ -18,7 +18,7 @@ const MOST: usize = 3_000;
 /// Distance of the first probe; doubled up to [`LONGEST_DISTANCE`].
 const FIRST_DISTANCE: Duration = Duration::from_secs(1);
 /// The longest distance of two probes, so that a recovery is noticed soon.
-const LONGEST_DISTANCE: Duration = Duration::from_secs(60);
+const LONGEST_DISTANCE: Duration = Duration::from_secs(20);
 
 /// The health of an endpoint.
 #[derive(Debug)]

@@ -172,14 +172,13 @@ impl Pace {
         let hardly_any = before.is_some_and(|before| self.taken_since(&before) < HARDLY_ANY);
         let measured = self.measure(if hardly_any { ENOUGH } else { PLENTY });
         let per_s = match (measured, self.rate) {
-            (Some(per_s), Some(rate)) if hardly_any => {
-                per_s.min((rate.now() * CUT).max(per_s * CUT * CUT))
-            }
+            (_, Some(rate)) if hardly_any => rate.now() * CUT,
             (Some(per_s), _) => per_s,
             (None, Some(rate)) if has_outgrown.is_some() => rate.now() * BACK,
             (None, Some(rate)) => rate.now() * CUT,
             (None, None) => self.so_far(sent_at, number) * CUT,
         };
+        let measured = measured.filter(|_| !hardly_any);
         let period_s = match measured {
             None => GUESS_PERIOD_S,
             Some(per_s) => (REQUESTS_PER_REFUSAL * since as f64 / per_s)

@@ -38,8 +38,10 @@ impl Unit {
 pub struct Reservation {
     pub(super) input_tokens: u64,
     pub(super) output_tokens: u64,
+    /// Output tokens that the provider charges when the request arrives.
+    pub(super) reserved_output: u64,
     /// How often the limits had been changed by then.
-    changes: u32,
+    pub(super) changes: u32,
 }
 
 /// Requests and tokens per second, minute and day.
@@ -142,6 +144,7 @@ impl Rates {
         Ok(Reservation {
             input_tokens: need.input_tokens,
             output_tokens: need.output_tokens,
+            reserved_output: need.reserved_output,
             changes: self.changes,
         })
     }

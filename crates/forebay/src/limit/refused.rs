@@ -7,14 +7,20 @@
 //! ```
 //! Owns that judgement. Never limits by itself.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::failing::Means;
 use super::{Limiter, Permit};
 use crate::outcome::{Failure, FailureKind};
+use crate::told::Meter;
 
 /// How long a cut of the level may turn out to have been about the rate.
 const SECOND_THOUGHTS: Duration = Duration::from_secs(10);
+
+/// Refusals by chance that make a server one that does so, among so many attempts.
+const ENOUGH_NOISE: usize = 2;
+const NOISE_MEMORY: u64 = 1_000;
 
 /// What refusals have taught so far.
 #[derive(Debug, Default)]
@@ -25,6 +31,22 @@ pub(super) struct Lessons {
     capped_at: Option<Duration>,
     /// Refusals since the last cut.
     refusals: u64,
+    /// The last attempts that a busy server refused at a level that it takes otherwise.
+    noise: VecDeque<u64>,
+    /// What the refusal at hand says is used up.
+    pub(super) named: Option<Meter>,
+}
+
+impl Lessons {
+    /// Whether a server refuses some by chance, at levels that it takes otherwise.
+    fn is_noisy(&mut self, number: u64) -> bool {
+        while let Some(first) = self.noise.front()
+            && (first + NOISE_MEMORY < number || self.noise.len() > ENOUGH_NOISE)
+        {
+            self.noise.pop_front();
+        }
+        self.noise.len() >= ENOUGH_NOISE
+    }
 }
 
 impl Limiter {
@@ -33,14 +55,19 @@ impl Limiter {
         if self.in_flight.is_ruled() {
             return self.hold.park(now, failure.retry_after);
         }
+        let named = self.lessons.named.take();
         self.sent.not_taken(permit.number);
         self.sent.refused_after(now.saturating_sub(permit.sent_at));
         self.pace.refused();
         self.lessons.refusals += 1;
         let wait = failure.retry_after;
-        self.hold.overload(now, permit.sent_at, permit.probe, wait);
         // While the endpoint is left alone, its refusals say nothing of how much it takes.
-        if permit.probe || self.outage.since().is_some() {
+        if self.outage.since().is_some() {
+            self.hold.ignore(permit.probe);
+            return wait.into_iter().for_each(|wait| self.hold.ask(now, wait));
+        }
+        self.hold.overload(now, permit.sent_at, permit.probe, wait);
+        if permit.probe {
             return;
         }
         let is_straggler = self.lessons.cut_at.is_some_and(|cut| permit.sent_at < cut);
@@ -50,16 +77,27 @@ impl Limiter {
         let record = self.sent.record(now);
         let is_above = permit.in_flight > record;
         match failure.kind {
-            FailureKind::Overloaded if is_above => self.cap(now, permit),
+            _ if named == Some(Meter::InFlight) => self.cap(now, permit, false),
+            _ if named.is_some() => {
+                self.meters.contradicted();
+                self.slow_down(now, permit, wait.unwrap_or_default());
+            }
+            FailureKind::Overloaded if is_above && !self.lessons.is_noisy(permit.number) => {
+                self.cap(now, permit, true);
+            }
             FailureKind::Overloaded => {
                 if wait.is_none() {
                     self.in_flight.rest(now);
+                }
+                self.lessons.noise.push_back(permit.number);
+                if !is_above && self.lessons.is_noisy(permit.number) {
+                    self.uncap();
                 }
                 self.failed_of_load(now);
             }
             _ if is_above && self.may_be_the_level(permit) => {
                 self.lessons.capped_at = Some(now);
-                self.cap(now, permit);
+                self.cap(now, permit, false);
             }
             _ => self.slow_down(now, permit, wait.unwrap_or_default()),
         }
@@ -99,11 +137,18 @@ impl Limiter {
         level.is_some_and(|level| !is_paced || permit.in_flight >= level.limit())
     }
 
-    fn cap(&mut self, now: Duration, permit: &Permit) {
+    fn cap(&mut self, now: Duration, permit: &Permit, is_busy: bool) {
         let refusals = std::mem::take(&mut self.lessons.refusals);
         self.lessons.cut_at = Some(now);
         if let Some(level) = self.in_flight.found() {
-            level.capped(permit.in_flight, refusals);
+            level.capped(permit.in_flight, refusals, is_busy);
+        }
+    }
+
+    /// Refusals come by chance: a ceiling that one of them made is none.
+    fn uncap(&mut self) {
+        if let Some(level) = self.in_flight.found() {
+            level.uncut_if_busy();
         }
     }
 
