@@ -56,9 +56,12 @@ struct At {
 #[derive(Debug, Clone, Copy)]
 enum State {
     /// Each round has more in flight than the one before.
-    Rising { before: Option<At>, too_few: f64 },
+    Rising {
+        before: Option<At>,
+        too_few: Option<f64>,
+    },
     /// The knee is between too few and enough.
-    Narrowing { too_few: f64, enough: At },
+    Narrowing { too_few: Option<f64>, enough: At },
     /// The knee is found; rounds until something else is tried.
     Resting {
         rounds: u32,
@@ -77,7 +80,7 @@ impl Knee {
             times: Vec::new(),
             state: State::Rising {
                 before: None,
-                too_few: 1.0,
+                too_few: None,
             },
         }
     }
@@ -126,8 +129,8 @@ impl Knee {
         };
         match self.state {
             State::Rising { before, too_few } if !may_rise => {
-                let too_few = before.map_or(too_few, |before| before.limit.min(limit / MORE));
-                Some(self.narrow(too_few.min(limit), here))
+                let rose = before.filter(|before| before.limit * MORE < limit);
+                Some(self.narrow(rose.map(|before| before.limit).or(too_few), here))
             }
             _ => Some(self.step(here)),
         }
@@ -140,7 +143,7 @@ impl Knee {
                 if here.throughput >= SAME * enough.throughput {
                     self.narrow(too_few, here.as_good_as(enough))
                 } else {
-                    self.narrow(here.limit, enough)
+                    self.narrow(Some(here.limit), enough)
                 }
             }
             State::Resting {
@@ -165,7 +168,7 @@ impl Knee {
             State::Probing { found, is_more } => {
                 if is_more && here.throughput * SAME >= found.throughput {
                     // There is room again: the quick way up.
-                    return self.rise(None, found.limit, here);
+                    return self.rise(None, Some(found.limit), here);
                 }
                 let is_enough = !is_more && here.throughput >= SAME * found.throughput;
                 let found = if is_enough {
@@ -179,7 +182,7 @@ impl Knee {
         }
     }
 
-    fn rise(&mut self, before: Option<At>, too_few: f64, here: At) -> f64 {
+    fn rise(&mut self, before: Option<At>, too_few: Option<f64>, here: At) -> f64 {
         let Some(before) = before else {
             self.state = State::Rising {
                 before: Some(here),
@@ -192,25 +195,27 @@ impl Knee {
         if growth >= WORTH {
             self.state = State::Rising {
                 before: Some(here),
-                too_few: before.limit,
+                too_few: Some(before.limit),
             };
             return here.limit * if growth >= FOLLOWS { 4.0 } else { 2.0 };
         }
         if before.throughput >= SAME * here.throughput {
             self.narrow(too_few, before.as_good_as(here))
         } else {
-            self.narrow(before.limit, here)
+            self.narrow(Some(before.limit), here)
         }
     }
 
-    /// The next limit to look at between too few and enough.
-    fn narrow(&mut self, too_few: f64, enough: At) -> f64 {
-        if enough.limit / too_few <= CLOSE || enough.limit - too_few <= 1.0 {
+    /// The next limit to look at between too few and enough; half of enough while nothing is known
+    /// to be too few.
+    fn narrow(&mut self, too_few: Option<f64>, enough: At) -> f64 {
+        let below = too_few.unwrap_or(enough.limit / 4.0).max(1.0);
+        if enough.limit / below <= CLOSE || enough.limit - below <= 1.0 {
             self.rest(enough, REST, true);
             return enough.limit;
         }
         self.state = State::Narrowing { too_few, enough };
-        (too_few * enough.limit).sqrt()
+        (below * enough.limit).sqrt()
     }
 
     fn rest(&mut self, found: At, rounds: u32, more_next: bool) {
@@ -226,7 +231,7 @@ impl Knee {
         self.restart();
         self.state = State::Rising {
             before: None,
-            too_few: 1.0,
+            too_few: None,
         };
     }
 }

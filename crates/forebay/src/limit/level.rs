@@ -189,9 +189,10 @@ impl Level {
         if self.opening.is_some() {
             self.target = OPEN;
         }
+        let latency_s = self.latency_s();
         // Only a level that is used tells whether it holds.
         if let Some(ceiling) = self.ceiling.as_mut().filter(|_| self.is_full) {
-            ceiling.grown_s += passed.min(ceiling.period_s / 4.0);
+            ceiling.grown_s += passed.min(latency_s.max(1.0));
         }
         self.move_limit(passed);
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::rates::Reservation;
 use super::{LearntRates, LimitedBy, Need, Refusal};
-use crate::told::{Level, Told};
+use crate::told::{self, Level, Told};
 
 /// Seconds' worth of a limit that are given out in proportion to what is left.
 ///
@@ -23,6 +23,12 @@ const LOW_SHARE: f64 = 0.25;
 /// What a bucket holds that refuses though plenty should be left, in seconds: the shortest windows
 /// that were seen are of one second.
 const SHORT_WINDOW_S: f64 = 1.0;
+/// How long a limit is believed in that is told by refusals only, in seconds.
+const BELIEVED_S: f64 = 15.0;
+/// How fast more is tried after that: at three times as long, 2.6 times as much.
+const GROWTH: f64 = 0.2;
+/// How much more at the most.
+const MOST_GROWTH: f64 = 10.0;
 /// The least share of a limit's rate that is used while anything is left.
 const LEAST_SHARE: f64 = 0.05;
 /// Differences of a told limit that are no change, but rounding.
@@ -55,8 +61,11 @@ struct Meter {
     capacity: f64,
     per_s: f64,
     level: f64,
-    /// What attempts in flight are expected to use of a limit that is charged at their end.
-    pending: f64,
+    /// What the provider said is left of a limit that it charges when answers end, in shares of
+    /// what is low; it knows nothing of what is in flight, so that it only slows down.
+    seen: f64,
+    /// When the provider last told of it, in seconds.
+    told_s: f64,
     /// What is left of the share that may be used, whatever others leave.
     own: f64,
     /// Up to when the level is settled, in seconds.
@@ -142,6 +151,7 @@ impl Meters {
             match &mut self.meters[n] {
                 Some(meter) => {
                     meter.advance(now_s, self.utilization);
+                    meter.told_s = now_s;
                     meter.told((f64::from(sent[n]), meter.units(&was)), told);
                 }
                 None => self.meters[n] = Some(Meter::new(METERS[n], now_s, told)),
@@ -156,15 +166,20 @@ impl Meters {
         meters.any(|meter| meter.level < meter.units(&was))
     }
 
-    /// Learns from a refusal that what is left does not explain: no bucket holds as much as its
-    /// limit says.
-    pub(super) fn contradicted(&mut self) {
-        for meter in self.meters.iter_mut().flatten() {
-            if meter.by != LimitedBy::Rpd {
-                let window = (SHORT_WINDOW_S * meter.per_s).max(1.0);
-                meter.capacity = meter.capacity.min(window);
-                meter.level = meter.level.min(0.0);
-            }
+    /// Learns from a refusal that names a limit of which enough should be left: its bucket does not
+    /// hold as much as the limit says.
+    pub(super) fn contradicted(&mut self, named: Option<told::Meter>) {
+        let place = match named {
+            Some(told::Meter::Requests) => 0,
+            Some(told::Meter::Tokens) => 2,
+            Some(told::Meter::InputTokens) => 3,
+            Some(told::Meter::OutputTokens) => 4,
+            _ => return,
+        };
+        if let Some(meter) = &mut self.meters[place] {
+            let window = (SHORT_WINDOW_S * meter.per_s).max(1.0);
+            meter.capacity = meter.capacity.min(window);
+            meter.level = meter.level.min(0.0);
         }
     }
 
@@ -198,7 +213,8 @@ impl Meter {
             capacity: told.limit,
             per_s: told.per_s,
             level: told.remaining.unwrap_or(told.limit),
-            pending: 0.0,
+            seen: 1.0,
+            told_s: now_s,
             own: told.limit,
             at_s: now_s,
             next_s: now_s,
@@ -220,8 +236,15 @@ impl Meter {
         self.by == LimitedBy::Otpm
     }
 
+    /// What it regains in a second. A limit that nobody has told again for a while may have become
+    /// more: it is tried how much.
+    fn rate(&self, now_s: f64) -> f64 {
+        let x = (now_s - self.told_s) / BELIEVED_S;
+        self.per_s * (1.0 + GROWTH * (x - 1.0).max(0.0).powi(3)).min(MOST_GROWTH)
+    }
+
     fn advance(&mut self, now_s: f64, utilization: f64) {
-        let regained = (now_s - self.at_s).max(0.0) * self.per_s;
+        let regained = (now_s - self.at_s).max(0.0) * self.rate(now_s);
         self.level = (self.level + regained).min(self.capacity);
         self.own = (self.own + regained * utilization).min(self.capacity * utilization);
         self.at_s = self.at_s.max(now_s);
@@ -229,7 +252,7 @@ impl Meter {
 
     /// What may be used of what is left.
     fn usable(&self, utilization: f64) -> f64 {
-        let usable = self.level - self.pending - (1.0 - utilization) * self.capacity;
+        let usable = self.level - (1.0 - utilization) * self.capacity;
         // The whole of a limit is what the provider says is left, and no count of one's own.
         if utilization < 1.0 {
             usable.min(self.own)
@@ -247,12 +270,12 @@ impl Meter {
     fn ready_at_s(&self, now_s: f64, units: f64, utilization: f64) -> f64 {
         let usable = self.usable(utilization);
         let is_budget = self.by == LimitedBy::Rpd;
-        if usable >= self.low(units) + units && !is_budget {
+        if usable >= self.low(units) + units && self.seen >= 1.0 && !is_budget {
             return now_s;
         }
         // A charge that is larger than the bucket has to wait until the bucket is full.
         let needed = units.min(self.capacity * utilization);
-        let filled = now_s + ((needed - usable) / self.per_s).max(0.0);
+        let filled = now_s + ((needed - usable) / self.rate(now_s)).max(0.0);
         // A limit per day is a budget, no pace.
         if is_budget {
             filled
@@ -264,26 +287,17 @@ impl Meter {
     fn charge(&mut self, now_s: f64, units: f64, utilization: f64) {
         let usable = self.usable(utilization);
         let low = self.low(units);
-        if usable < low + units {
-            let share = (usable / low).clamp(LEAST_SHARE, 1.0) * utilization;
-            self.next_s = self.next_s.max(now_s) + units / (self.per_s * share);
+        if usable < low + units || self.seen < 1.0 {
+            let share = (usable / low).min(self.seen).clamp(LEAST_SHARE, 1.0) * utilization;
+            self.next_s = self.next_s.max(now_s) + units / (self.rate(now_s) * share);
         }
         self.own -= units;
-        if self.is_charged_at_the_end() {
-            self.pending += units;
-        } else {
-            self.level -= units;
-        }
+        self.level -= units;
     }
 
     fn settle(&mut self, was: f64, used: f64) {
         self.own += was - used;
-        if self.is_charged_at_the_end() {
-            self.pending = (self.pending - was).max(0.0);
-            self.level -= used;
-        } else {
-            self.level += was - used;
-        }
+        self.level += was - used;
     }
 
     /// The provider may have looked at any time between sending and now, and may have counted the
@@ -299,6 +313,10 @@ impl Meter {
         let Some(remaining) = told.remaining else {
             return;
         };
+        if self.is_charged_at_the_end() {
+            self.seen = (remaining / self.low(units)).min(1.0);
+            return;
+        }
         let sent = if sent.is_nan() { self.level } else { sent };
         let low = self.level.min(sent) - units;
         let high = self.level.max(sent) + units;

@@ -79,16 +79,19 @@ impl Limiter {
         match failure.kind {
             _ if named == Some(Meter::InFlight) => self.cap(now, permit, false),
             _ if named.is_some() => {
-                self.meters.contradicted();
+                self.meters.contradicted(named);
                 self.slow_down(now, permit, wait.unwrap_or_default());
             }
-            FailureKind::Overloaded if is_above && !self.lessons.is_noisy(permit.number) => {
+            FailureKind::Overloaded if wait.is_some() => {
+                self.slow_down(now, permit, wait.unwrap_or_default());
+            }
+            FailureKind::Overloaded
+                if is_above && record > 0 && !self.lessons.is_noisy(permit.number) =>
+            {
                 self.cap(now, permit, true);
             }
             FailureKind::Overloaded => {
-                if wait.is_none() {
-                    self.in_flight.rest(now);
-                }
+                self.in_flight.rest(now);
                 self.lessons.noise.push_back(permit.number);
                 if !is_above && self.lessons.is_noisy(permit.number) {
                     self.uncap();
