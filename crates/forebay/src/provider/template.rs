@@ -3,10 +3,9 @@
 //! Owns what counts as the same template: model, cap, schema and system prompt. Answers to requests
 //! of one template have similar lengths. What the user says never counts.
 
-use std::hash::Hasher as _;
+use std::hash::{DefaultHasher, Hasher as _};
 
 use serde_json::value::RawValue;
-use xxhash_rust::xxh3::Xxh3;
 
 use super::raw::Members;
 use crate::item::{Content, Request};
@@ -18,7 +17,7 @@ const FIRST_ROLE: usize = 64;
 /// The template of a request in neutral terms.
 pub(super) fn of_request(request: &Request) -> u64 {
     let shared = &request.shared;
-    let mut hasher = Xxh3::new();
+    let mut hasher = DefaultHasher::new();
     hasher.write(shared.model.as_bytes());
     hasher.write_u32(shared.max_tokens.unwrap_or_default());
     if let Some(schema) = &shared.schema {
@@ -44,7 +43,7 @@ pub(super) fn of_request(request: &Request) -> u64 {
 
 /// The template of a body that somebody else wrote.
 pub(super) fn of_body(members: &Members<'_>) -> u64 {
-    let mut hasher = Xxh3::new();
+    let mut hasher = DefaultHasher::new();
     let said = [
         members.model,
         members.system,
