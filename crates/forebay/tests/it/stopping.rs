@@ -29,6 +29,13 @@ fn many() -> Scenario {
     }
 }
 
+/// The same, twenty at a time, which is a second each.
+fn by_twenties() -> Scenario {
+    let mut scenario = many();
+    scenario.settings.concurrency = fixed(20);
+    scenario
+}
+
 /// Fault 21: stops at once, with no further request than those in flight; rows stay pending.
 #[tokio::test(start_paused = true)]
 async fn an_exhausted_quota_stops_at_once() {
@@ -146,7 +153,7 @@ async fn a_server_that_comes_up_three_seconds_late_is_used() {
 #[tokio::test(start_paused = true)]
 async fn an_outage_of_ten_minutes_pauses_and_probes() {
     let mut scenario = Scenario {
-        prompts: prompts(2_000),
+        prompts: prompts(4_000),
         ..Scenario::default()
     };
     scenario.sim.script = Some(Arc::new(|call| {
@@ -251,7 +258,7 @@ async fn interrupts_lose_nothing_that_was_finished() {
     let (s, ms) = (Duration::from_secs, Duration::from_millis);
     let gentle = Scenario {
         orders: vec![(ms(2_200), Command::Drain)],
-        ..many()
+        ..by_twenties()
     }
     .run()
     .await;
@@ -261,13 +268,13 @@ async fn interrupts_lose_nothing_that_was_finished() {
     assert_eq!(gentle.summary.maybe_billed, 0);
 
     let orders = vec![(ms(2_200), Command::Drain), (ms(2_300), Command::Abort)];
-    let hard = Scenario { orders, ..many() }.run().await;
+    let hard = Scenario { orders, ..by_twenties() }.run().await;
     assert!(hard.wall < ms(2_400), "{:?}", hard.wall);
     assert_eq!((hard.summary.ok, hard.summary.maybe_billed), (80, 20));
 
     let mut stuck = Scenario {
         orders: vec![(s(2), Command::Drain)],
-        ..many()
+        ..by_twenties()
     };
     stuck.sim.script = first_tries(99, |call| {
         if call.seq > 60 {
@@ -332,7 +339,7 @@ async fn a_deleted_journal_stops_the_run() {
     });
     let ended = Scenario {
         journal: Some(path),
-        ..many()
+        ..by_twenties()
     }
     .run()
     .await;

@@ -150,7 +150,9 @@ async fn a_certificate_that_does_not_fit_stops_at_once() {
 async fn a_named_authority_is_trusted() {
     let authority = Authority::new("ours");
     let acceptor = authority.acceptor(HOST, |_| {});
-    let (ended, seen) = run(quick(100), (acceptor, authority.trusted()), (0, none)).await;
+    let mut scenario = quick(100);
+    scenario.settings.concurrency = fixed(20);
+    let (ended, seen) = run(scenario, (acceptor, authority.trusted()), (0, none)).await;
     assert_eq!((ended.summary.ok, ended.summary.failed), (100, 0));
     assert!(ended.rows.iter().all(|row| row["attempts"] == 1));
     assert!((1..=20).contains(&seen.handshakes()));
