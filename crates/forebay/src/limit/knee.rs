@@ -25,7 +25,8 @@ const WORTH: f64 = 1.15;
 const FOLLOWS: f64 = 1.8;
 /// What is left of a measured throughput for comparison, a round later: servers change.
 const FADING: f64 = 0.98;
-/// Attempts that make a round, between these by the limit: a median needs some, and few are enough.
+/// Attempts that make a round, between these by the limit: a median needs some, and few are
+/// enough.
 const FEWEST: usize = 8;
 const MOST: usize = 48;
 /// Rounds without a change after the knee was found.
@@ -89,6 +90,12 @@ impl Knee {
     pub(super) fn restart(&mut self) {
         self.full_since = None;
         self.times.clear();
+    }
+
+    /// Begins the round at a time from which on as many were in flight as may be.
+    pub(super) fn full_since(&mut self, since: Duration) {
+        self.times.clear();
+        self.full_since = Some(since);
     }
 
     /// Whether a knee was found: more in flight would not be faster.

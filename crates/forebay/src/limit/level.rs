@@ -41,8 +41,9 @@ const SAME_CAP: f64 = 0.15;
 const SHORTEST_PERIOD_S: f64 = 10.0;
 /// The same while a second refusal has to tell whether it was the level at all.
 const GUESS_PERIOD_S: f64 = 2.0;
-/// The longest, so that more capacity is noticed.
+/// The longest, so that more capacity is noticed, or this many latencies.
 const LONGEST_PERIOD_S: f64 = 300.0;
+const MOST_LATENCIES_PER_PERIOD: f64 = 3.0;
 /// The same in latencies: a level shows whether it holds after some.
 const LATENCIES_PER_PERIOD: f64 = 2.0;
 /// Answers per refused attempt: what is tried may cost one in a hundred.
@@ -220,9 +221,10 @@ impl Level {
         let latency = now.saturating_sub(sent_at).as_secs_f64();
         let mean = self.latency_s.get_or_insert(latency);
         *mean += WEIGHT * (latency - *mean);
-        if self.opening.take().is_some() {
+        if let Some(since) = self.opening.take() {
+            // What was sent while it opened has lived at this level, but for the first moments.
             self.target = self.limit;
-            return self.knee.restart();
+            self.knee.full_since(since.unwrap_or(sent_at));
         }
         let at_ceiling = self.is_at_ceiling();
         if at_ceiling && !self.ceiling.is_some_and(|ceiling| ceiling.is_busy) {
@@ -257,7 +259,8 @@ impl Level {
         let period_s = if is_confirmed {
             (LATENCIES_PER_PERIOD * latency)
                 .max(ANSWERS_PER_REFUSAL * refusals as f64 / per_s)
-                .clamp(SHORTEST_PERIOD_S, LONGEST_PERIOD_S)
+                .max(SHORTEST_PERIOD_S)
+                .min(LONGEST_PERIOD_S.max(MOST_LATENCIES_PER_PERIOD * latency))
         } else {
             GUESS_PERIOD_S.max(latency)
         };
@@ -381,7 +384,7 @@ mod tests {
             level.tick(s(now));
             assert!(now < 60.0);
         }
-        assert!(now > 4.0, "{now}");
+        assert!(now > 3.0, "{now}");
     }
 
     #[test]

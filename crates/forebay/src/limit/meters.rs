@@ -25,6 +25,9 @@ const LOW_SHARE: f64 = 0.25;
 const SHORT_WINDOW_S: f64 = 1.0;
 /// How long a limit is believed in that is told by refusals only, in seconds.
 const BELIEVED_S: f64 = 15.0;
+/// The same at the most, and the share of time that waits for the provider may take.
+const MOST_BELIEVED_S: f64 = 600.0;
+const WAITING_SHARE: f64 = 0.03;
 /// How fast more is tried after that: at three times as long, 2.6 times as much.
 const GROWTH: f64 = 0.2;
 /// How much more at the most.
@@ -66,6 +69,8 @@ struct Meter {
     seen: f64,
     /// When the provider last told of it, in seconds.
     told_s: f64,
+    /// How long that is believed, in seconds.
+    believed_s: f64,
     /// What is left of the share that may be used, whatever others leave.
     own: f64,
     /// Up to when the level is settled, in seconds.
@@ -166,6 +171,15 @@ impl Meters {
         meters.any(|meter| meter.level < meter.units(&was))
     }
 
+    /// Notes how long a refusal asks to wait: what is tried may not cost too much.
+    pub(super) fn refused(&mut self, wait: Option<Duration>) {
+        let wait_s = wait.unwrap_or_default().as_secs_f64();
+        let believed_s = (wait_s / WAITING_SHARE).clamp(BELIEVED_S, MOST_BELIEVED_S);
+        for meter in self.meters.iter_mut().flatten() {
+            meter.believed_s = believed_s;
+        }
+    }
+
     /// Learns from a refusal that names a limit of which enough should be left: its bucket does not
     /// hold as much as the limit says.
     pub(super) fn contradicted(&mut self, named: Option<told::Meter>) {
@@ -215,6 +229,7 @@ impl Meter {
             level: told.remaining.unwrap_or(told.limit),
             seen: 1.0,
             told_s: now_s,
+            believed_s: BELIEVED_S,
             own: told.limit,
             at_s: now_s,
             next_s: now_s,
@@ -239,7 +254,7 @@ impl Meter {
     /// What it regains in a second. A limit that nobody has told again for a while may have become
     /// more: it is tried how much.
     fn rate(&self, now_s: f64) -> f64 {
-        let x = (now_s - self.told_s) / BELIEVED_S;
+        let x = (now_s - self.told_s) / self.believed_s;
         self.per_s * (1.0 + GROWTH * (x - 1.0).max(0.0).powi(3)).min(MOST_GROWTH)
     }
 
@@ -356,6 +371,13 @@ mod tests {
         }
     }
 
+    /// As if each answer told the limits again.
+    fn believe(meters: &mut Meters) {
+        for meter in meters.meters.iter_mut().flatten() {
+            meter.believed_s = f64::INFINITY;
+        }
+    }
+
     fn s(seconds: f64) -> Duration {
         Duration::from_secs_f64(seconds)
     }
@@ -379,6 +401,7 @@ mod tests {
     fn what_is_left_is_used_at_once_and_the_rest_at_the_rate() {
         let mut meters = Meters::new(1.0);
         meters.told(s(0.0), (&NONE, FREE), &told(600.0, 300.0));
+        believe(&mut meters);
         let at_once = send(&mut meters, 0.0, 0.1);
         assert!((280..=285).contains(&at_once), "{at_once}");
         send(&mut meters, 0.1, 10.0);
@@ -390,6 +413,7 @@ mod tests {
     fn a_share_of_the_key_leaves_the_rest_to_others() {
         let mut meters = Meters::new(0.5);
         meters.told(s(0.0), (&NONE, FREE), &told(600.0, 600.0));
+        believe(&mut meters);
         send(&mut meters, 0.0, 20.0);
         assert!(meters.meters[0].unwrap().level >= 300.0);
         let steady = send(&mut meters, 20.0, 80.0);
@@ -414,6 +438,19 @@ mod tests {
         let refusal = meters.check(s(0.0), &Need::default()).unwrap_err();
         assert_eq!(refusal.by, LimitedBy::Rpm);
         assert!(refusal.until.unwrap() > s(0.2), "{refusal:?}");
+    }
+
+    #[test]
+    fn a_limit_that_nobody_tells_again_is_outgrown_until_somebody_does() {
+        let mut meters = Meters::new(1.0);
+        meters.told(s(0.0), (&NONE, FREE), &told(600.0, 0.0));
+        let believed = send(&mut meters, 0.0, 15.0);
+        assert!((120..=150).contains(&believed), "{believed}");
+        let tried = send(&mut meters, 15.0, 60.0);
+        assert!(tried > 600, "{tried}");
+        meters.told(s(60.0), (&NONE, FREE), &told(600.0, 0.0));
+        let believed = send(&mut meters, 60.0, 75.0);
+        assert!((120..=150).contains(&believed), "{believed}");
     }
 
     #[test]

@@ -21,6 +21,9 @@ const HARDLY_ANY: f64 = 3.0;
 /// A rate this much above the estimate has outgrown it: the bucket was full meanwhile, and what was
 /// taken says nothing of what it regains.
 const OUTGROWN: f64 = 1.15;
+/// The share of the time since a refusal in which the rate has to be what limited, for what was
+/// taken meanwhile to measure it.
+const PACED_SHARE: f64 = 0.5;
 /// What is left of a rate that has outgrown its estimate and is refused.
 const BACK: f64 = 0.9;
 /// The share of the estimate with which it goes on after a refusal.
@@ -156,8 +159,9 @@ impl Pace {
     }
 
     /// Learns from the refusal of the attempt of this number, which was sent at a time: the rate
-    /// is what limits. `waits` is how long the provider wants to be left alone.
-    pub(super) fn cut(&mut self, sent_at: Duration, number: u64, waits: Duration) {
+    /// is what limits. `costs` is how long the provider wants to be left alone, when more would
+    /// have been let through in that time.
+    pub(super) fn cut(&mut self, sent_at: Duration, number: u64, costs: Duration) {
         let before = self.refusals.back().copied();
         let since = self.refused - before.map_or(0, |before| before.refused);
         self.refusals.push_back(Empty {
@@ -165,8 +169,8 @@ impl Pace {
             number,
             refused: self.refused,
         });
-        let has_outgrown = self.rate.filter(|rate| rate.now() > OUTGROWN * rate.per_s);
-        if has_outgrown.is_some() {
+        let has_outgrown = self.has_outgrown(sent_at);
+        if has_outgrown {
             self.refusals.drain(..self.refusals.len() - 1);
         }
         let hardly_any = before.is_some_and(|before| self.taken_since(&before) < HARDLY_ANY);
@@ -174,7 +178,7 @@ impl Pace {
         let per_s = match (measured, self.rate) {
             (_, Some(rate)) if hardly_any => rate.now() * CUT,
             (Some(per_s), _) => per_s,
-            (None, Some(rate)) if has_outgrown.is_some() => rate.now() * BACK,
+            (None, Some(rate)) if has_outgrown => rate.now() * BACK,
             (None, Some(rate)) => rate.now() * CUT,
             (None, None) => self.so_far(sent_at, number) * CUT,
         };
@@ -182,7 +186,7 @@ impl Pace {
         let period_s = match measured {
             None => GUESS_PERIOD_S,
             Some(per_s) => (REQUESTS_PER_REFUSAL * since as f64 / per_s)
-                .max(waits.as_secs_f64() / WAITING_SHARE)
+                .max(costs.as_secs_f64() / WAITING_SHARE)
                 .clamp(SHORTEST_PERIOD_S, LONGEST_PERIOD_S),
         };
         let used_until_s = self.rate.map_or(0.0, |rate| rate.used_until_s);
@@ -194,6 +198,16 @@ impl Pace {
             used_until_s,
             held_back_s: None,
         });
+    }
+
+    /// Whether the bucket was full since the last refusal, so that what was taken says nothing of
+    /// what it regains: the rate has grown well beyond the estimate, or was not what limited.
+    fn has_outgrown(&self, now: Duration) -> bool {
+        let (Some(rate), Some(last)) = (self.rate, self.refusals.iter().rev().nth(1)) else {
+            return false;
+        };
+        let seconds = now.saturating_sub(last.at).as_secs_f64();
+        rate.now() > OUTGROWN * rate.per_s || rate.grown_s < PACED_SHARE * seconds - GUESS_PERIOD_S
     }
 
     /// Whether the rate was measured, rather than guessed.

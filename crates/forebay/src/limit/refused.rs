@@ -18,6 +18,9 @@ use crate::told::Meter;
 /// How long a cut of the level may turn out to have been about the rate.
 const SECOND_THOUGHTS: Duration = Duration::from_secs(10);
 
+/// The codes of refusals because the load grows too fast: OpenAI's and Anthropic's.
+const GROWTH_CODES: [&str; 2] = ["slow_down", "ramp_limit_exceeded"];
+
 /// Refusals by chance that make a server one that does so, among so many attempts.
 const ENOUGH_NOISE: usize = 2;
 const NOISE_MEMORY: u64 = 1_000;
@@ -56,11 +59,12 @@ impl Limiter {
             return self.hold.park(now, failure.retry_after);
         }
         let named = self.lessons.named.take();
+        let wait = failure.retry_after;
         self.sent.not_taken(permit.number);
         self.sent.refused_after(now.saturating_sub(permit.sent_at));
         self.pace.refused();
+        self.meters.refused(wait);
         self.lessons.refusals += 1;
-        let wait = failure.retry_after;
         // While the endpoint is left alone, its refusals say nothing of how much it takes.
         if self.outage.since().is_some() {
             self.hold.ignore(permit.probe);
@@ -80,10 +84,10 @@ impl Limiter {
             _ if named == Some(Meter::InFlight) => self.cap(now, permit, false),
             _ if named.is_some() => {
                 self.meters.contradicted(named);
-                self.slow_down(now, permit, wait.unwrap_or_default());
+                self.slow_down(now, permit, failure);
             }
             FailureKind::Overloaded if wait.is_some() => {
-                self.slow_down(now, permit, wait.unwrap_or_default());
+                self.slow_down(now, permit, failure);
             }
             FailureKind::Overloaded
                 if is_above && record > 0 && !self.lessons.is_noisy(permit.number) =>
@@ -102,7 +106,7 @@ impl Limiter {
                 self.lessons.capped_at = Some(now);
                 self.cap(now, permit, false);
             }
-            _ => self.slow_down(now, permit, wait.unwrap_or_default()),
+            _ => self.slow_down(now, permit, failure),
         }
     }
 
@@ -155,8 +159,14 @@ impl Limiter {
         }
     }
 
-    fn slow_down(&mut self, now: Duration, permit: &Permit, wait: Duration) {
-        self.pace.cut(permit.sent_at, permit.number, wait);
+    fn slow_down(&mut self, now: Duration, permit: &Permit, failure: &Failure) {
+        // A load that grows too fast is let through as slowly as it has to be: waiting costs
+        // nothing, and not growing does.
+        let code = failure.provider_code.as_deref();
+        let is_growth = code.is_some_and(|code| GROWTH_CODES.contains(&code));
+        let wait = failure.retry_after.filter(|_| !is_growth);
+        self.pace
+            .cut(permit.sent_at, permit.number, wait.unwrap_or_default());
         self.lessons.refusals = 0;
         self.lessons.cut_at = Some(now);
         let capped_at = self.lessons.capped_at.take();
