@@ -31,6 +31,8 @@ const LARGEST_JITTER: Duration = Duration::from_secs(1);
 pub struct Hold {
     max_wait: Duration,
     until: Duration,
+    /// Until when the provider asked to wait; nothing makes it shorter.
+    asked_until: Duration,
     parked_until: Option<Duration>,
     /// When the current episode began; refusals of older requests belong to it.
     episode_at: Option<Duration>,
@@ -47,6 +49,7 @@ impl Hold {
         Hold {
             max_wait,
             until: Duration::ZERO,
+            asked_until: Duration::ZERO,
             parked_until: None,
             episode_at: None,
             episodes: 0,
@@ -111,7 +114,8 @@ impl Hold {
             let until = now.saturating_add(wait);
             self.parked_until = self.parked_until.max(Some(until));
         } else {
-            self.until = self.until.max(now + self.jittered(wait));
+            self.asked_until = self.asked_until.max(now + self.jittered(wait));
+            self.until = self.until.max(self.asked_until);
         }
     }
 
@@ -122,13 +126,14 @@ impl Hold {
         }
     }
 
-    /// Notes that a request was taken; one that was sent after the episode began ends it.
+    /// Notes that a request was taken; one that was sent after the episode began ends it,
+    /// but no wait that the provider asked for.
     pub fn taken(&mut self, now: Duration, sent_at: Duration, probe: bool) {
         self.probe_ended(probe);
         if self.episode_at.is_some_and(|at| sent_at >= at) {
             self.episodes = 0;
             self.episode_at = None;
-            self.until = self.until.min(now);
+            self.until = self.until.min(now).max(self.asked_until);
         }
     }
 
