@@ -89,11 +89,11 @@ impl InFlightLimit {
         })
     }
 
-    /// Takes a place; how many are taken then.
-    pub fn take(&mut self, now: Duration) -> usize {
+    /// Takes a place of a share of the limit; how many are taken then.
+    pub fn take(&mut self, now: Duration, utilization: f64) -> usize {
         self.in_flight += 1;
         if let Limit::Found(level) = &mut self.limit {
-            level.sent(now, self.in_flight);
+            level.sent(now, self.in_flight as f64 / utilization);
         }
         self.in_flight
     }

@@ -27,6 +27,8 @@ const DOUBLING_S: f64 = 0.25;
 const LATENCIES_PER_DOUBLING: f64 = 0.15;
 /// The same at the most.
 const SLOWEST_DOUBLING_S: f64 = 0.6;
+/// The shortest time until it is looked again: timers have a millisecond's grain.
+const TIMER_GRAIN_S: f64 = 0.001;
 /// What is left of a level that was refused.
 const BELOW_CAP: f64 = 0.98;
 /// What is left of the limit when too many attempts fail.
@@ -164,7 +166,7 @@ impl Level {
             return None;
         }
         let doublings = ((self.limit.floor() + 1.0) / self.limit).log2();
-        let wait = doublings * self.doubling_s();
+        let wait = (doublings * self.doubling_s()).max(TIMER_GRAIN_S);
         Some(now.saturating_add(Duration::try_from_secs_f64(wait).ok()?))
     }
 
@@ -209,9 +211,9 @@ impl Level {
             .is_some_and(|ceiling| ceiling.now() <= self.target.min(self.max))
     }
 
-    /// Notes an attempt that is sent.
-    pub(super) fn sent(&mut self, now: Duration, in_flight: usize) {
-        self.is_full = in_flight as f64 >= FULL * self.limit;
+    /// Notes an attempt that is sent, and how much of the limit is used then.
+    pub(super) fn sent(&mut self, now: Duration, in_flight: f64) {
+        self.is_full = in_flight >= FULL * self.limit;
         let is_still = self.limit >= self.target.min(self.max) || self.is_at_ceiling();
         self.knee.sent(now, self.is_full && is_still);
     }
@@ -297,10 +299,10 @@ impl Level {
         self.knee.restart();
     }
 
-    /// Takes the last cuts back: they were about something else.
+    /// Takes the last cuts back: they were about something else. What was reached since is kept.
     pub(super) fn uncut(&mut self) {
         if let Some(ceiling) = self.ceiling.take() {
-            self.target = ceiling.before.clamp(1.0, self.max);
+            self.target = ceiling.before.max(self.limit).clamp(1.0, self.max);
             self.limit = self.target;
             self.knee.rise_again();
         }
@@ -378,13 +380,21 @@ mod tests {
         assert_eq!(level.limit(), 38);
         assert_eq!(level.limited_by(), LimitedBy::Saturated);
         let mut now = 1.0;
-        while level.limit() <= 41 {
-            level.sent(s(now), level.limit());
-            now += 0.1;
-            level.tick(s(now));
-            assert!(now < 60.0);
-        }
-        assert!(now > 3.0, "{now}");
+        let mut until_more = || {
+            let began = now;
+            while level.limit() <= 41 {
+                level.sent(s(now), level.limit() as f64);
+                now += 0.1;
+                level.tick(s(now));
+                assert!(now < 90.0);
+            }
+            level.capped(41, 1, false);
+            now - began
+        };
+        // A second refusal tells whether it is a cap.
+        let (first, second) = (until_more(), until_more());
+        assert!((2.0..10.0).contains(&first), "{first}");
+        assert!(second > 15.0, "{second}");
     }
 
     #[test]
@@ -393,7 +403,7 @@ mod tests {
         level.capped(11, 1, false);
         let before = level.limit();
         for n in 0..1_000 {
-            level.sent(s(n as f64), 5);
+            level.sent(s(n as f64), 5.0);
             level.tick(s(n as f64));
         }
         assert_eq!(level.limit(), before);

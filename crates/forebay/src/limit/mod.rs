@@ -166,7 +166,7 @@ impl Limiter {
         self.spend.reserve(worst_cost);
         self.meters.charge(now, need);
         self.pace.charge(now, self.set.target_utilization);
-        let in_flight = self.in_flight.take(now);
+        let in_flight = self.in_flight.take(now, self.set.target_utilization);
         Ok(Permit {
             reservation,
             worst_cost,
@@ -277,7 +277,7 @@ impl Limiter {
         self.rates.settle(permit.reservation, None);
         self.sent.not_taken(permit.number);
         self.hold.ignore(permit.probe);
-        self.outage.neutral(permit.probe);
+        self.outage.abandoned(permit.probe);
     }
 
     fn settle_tokens(&mut self, permit: &Permit, usage: Option<&Usage>) {

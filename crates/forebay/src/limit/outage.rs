@@ -141,6 +141,14 @@ impl Outage {
         }
     }
 
+    /// Notes that nobody waits for an attempt any more: a probe tells nothing then, and another one
+    /// may go.
+    pub fn abandoned(&mut self, probe: bool) {
+        if let Some(down) = self.down.as_mut().filter(|_| probe) {
+            down.probing = false;
+        }
+    }
+
     /// Since when the endpoint has been down, while it is.
     pub fn since(&self) -> Option<Duration> {
         let down = self.down.as_ref()?;
