@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use super::rates::Reservation;
+use super::rates::{CLOCK_GRAIN_S, Reservation};
 use super::{LearntRates, LimitedBy, Need, Refusal};
 use crate::told::{self, Level, Told};
 
@@ -28,6 +28,8 @@ const BELIEVED_S: f64 = 15.0;
 /// The same at the most, and the share of time that waits for the provider may take.
 const MOST_BELIEVED_S: f64 = 600.0;
 const WAITING_SHARE: f64 = 0.03;
+/// The same in charges: a slow limit lets nothing through for longer than that.
+const BELIEVED_TURNS: f64 = 2.0;
 /// How fast more is tried after that: at three times as long, 2.6 times as much.
 const GROWTH: f64 = 0.2;
 /// How much more at the most.
@@ -77,6 +79,8 @@ struct Meter {
     at_s: f64,
     /// When the next charge is let through while little is left, in seconds.
     next_s: f64,
+    /// How long the limit takes to regain the last charge, in seconds.
+    turn_s: f64,
 }
 
 impl Meters {
@@ -98,7 +102,7 @@ impl Meters {
         for meter in self.meters.iter_mut().flatten() {
             meter.advance(now_s, self.utilization);
             let ready = meter.ready_at_s(now_s, meter.units(need), self.utilization);
-            if ready > now_s && last.is_none_or(|(latest, _)| ready > latest) {
+            if ready > now_s + CLOCK_GRAIN_S && last.is_none_or(|(latest, _)| ready > latest) {
                 last = Some((ready, meter.by));
             }
         }
@@ -159,7 +163,11 @@ impl Meters {
                     meter.told_s = now_s;
                     meter.told((f64::from(sent[n]), meter.units(&was)), told);
                 }
-                None => self.meters[n] = Some(Meter::new(METERS[n], now_s, told)),
+                None => {
+                    let mut meter = Meter::new(METERS[n], now_s, told);
+                    meter.turn_s = meter.units(&was) / meter.per_s;
+                    self.meters[n] = Some(meter);
+                }
             }
         }
     }
@@ -233,6 +241,7 @@ impl Meter {
             own: told.limit,
             at_s: now_s,
             next_s: now_s,
+            turn_s: 0.0,
         }
     }
 
@@ -252,9 +261,13 @@ impl Meter {
     }
 
     /// What it regains in a second. A limit that nobody has told again for a while may have become
-    /// more: it is tried how much.
+    /// more: it is tried how much. Nobody can tell again while it is waited for.
     fn rate(&self, now_s: f64) -> f64 {
-        let x = (now_s - self.told_s) / self.believed_s;
+        if self.by == LimitedBy::Rpd {
+            return self.per_s;
+        }
+        let believed_s = self.believed_s.max(BELIEVED_TURNS * self.turn_s);
+        let x = (now_s - self.told_s) / believed_s;
         self.per_s * (1.0 + GROWTH * (x - 1.0).max(0.0).powi(3)).min(MOST_GROWTH)
     }
 
@@ -306,6 +319,7 @@ impl Meter {
             let share = (usable / low).min(self.seen).clamp(LEAST_SHARE, 1.0) * utilization;
             self.next_s = self.next_s.max(now_s) + units / (self.rate(now_s) * share);
         }
+        self.turn_s = units / self.per_s;
         self.own -= units;
         self.level -= units;
     }

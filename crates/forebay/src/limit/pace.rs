@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::rates::CLOCK_GRAIN_S;
 use super::{LimitedBy, Refusal};
 
 /// Requests taken between refusals that make an estimate; fewer are noise.
@@ -48,6 +49,8 @@ const MOST_AHEAD_S: f64 = 0.1;
 const SHORTEST_TIME_S: f64 = 0.1;
 /// The period while the rate is a guess: a second refusal measures it.
 const GUESS_PERIOD_S: f64 = 2.0;
+/// The least first guess: what was taken before the first refusal may have been nothing yet.
+const LEAST_GUESS_PER_S: f64 = 1.0;
 /// The slowest rate, so that a run never stands still for longer than half a minute.
 const SLOWEST_PER_S: f64 = 1.0 / 30.0;
 
@@ -98,8 +101,9 @@ impl Rate {
 }
 
 impl Pace {
-    /// A rate that an earlier session learnt.
+    /// A rate that an earlier session learnt, if it can be one.
     pub(super) fn known(per_s: Option<f64>) -> Pace {
+        let per_s = per_s.filter(|per_s| per_s.is_finite() && *per_s > 0.0);
         Pace {
             rate: per_s.map(|per_s| Rate {
                 per_s,
@@ -129,7 +133,7 @@ impl Pace {
         let now_s = now.as_secs_f64();
         let ahead = (AHEAD / rate.now()).clamp(LEAST_AHEAD_S, MOST_AHEAD_S);
         let ready = rate.used_until_s - ahead;
-        if ready <= now_s {
+        if ready <= now_s + CLOCK_GRAIN_S {
             return Ok(());
         }
         // Only time in which more would have been sent tells that the rate is kept well.
@@ -180,7 +184,7 @@ impl Pace {
             (Some(per_s), _) => per_s,
             (None, Some(rate)) if has_outgrown => rate.now() * BACK,
             (None, Some(rate)) => rate.now() * CUT,
-            (None, None) => self.so_far(sent_at, number) * CUT,
+            (None, None) => self.so_far(sent_at, number).max(LEAST_GUESS_PER_S) * CUT,
         };
         let measured = measured.filter(|_| !hardly_any);
         let period_s = match measured {

@@ -10,7 +10,7 @@ use crate::outcome::Usage;
 const MINUTE_S: f64 = 60.0;
 /// Times closer than this count as equal, so that a caller who waits until the given time is
 /// not refused again for a rounding error.
-const CLOCK_GRAIN_S: f64 = 1e-6;
+pub(super) const CLOCK_GRAIN_S: f64 = 1e-6;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// The units that a bucket counts.
