@@ -102,7 +102,8 @@ impl Limiter {
                 }
                 self.failed_of_load(now);
             }
-            _ if is_above && self.may_be_the_level(permit) => {
+            // One at a time is no level.
+            _ if is_above && permit.in_flight > 1 && self.may_be_the_level(permit) => {
                 self.lessons.capped_at = Some(now);
                 self.cap(now, permit, false);
             }
@@ -120,9 +121,12 @@ impl Limiter {
         if let Some(wait) = failure.retry_after {
             self.hold.ask(now, wait);
         }
+        self.lessons.named = None;
         let is_down = permit.probe || self.outage.since().is_some();
+        // What was sent before a cut says nothing of whether it helped.
+        let is_straggler = self.lessons.cut_at.is_some_and(|cut| permit.sent_at < cut);
         match failure.kind {
-            FailureKind::ServerError | FailureKind::Timeout { .. } if !is_down => {
+            FailureKind::ServerError | FailureKind::Timeout { .. } if !is_down && !is_straggler => {
                 self.failed_of_load(now);
             }
             _ => {}
