@@ -1,5 +1,6 @@
 //! The limiter as a whole, by plain numbers and by properties.
 
+mod adaptive;
 mod properties;
 
 use std::collections::VecDeque;

@@ -268,7 +268,12 @@ async fn interrupts_lose_nothing_that_was_finished() {
     assert_eq!(gentle.summary.maybe_billed, 0);
 
     let orders = vec![(ms(2_200), Command::Drain), (ms(2_300), Command::Abort)];
-    let hard = Scenario { orders, ..by_twenties() }.run().await;
+    let hard = Scenario {
+        orders,
+        ..by_twenties()
+    }
+    .run()
+    .await;
     assert!(hard.wall < ms(2_400), "{:?}", hard.wall);
     assert_eq!((hard.summary.ok, hard.summary.maybe_billed), (80, 20));
 
