@@ -92,12 +92,6 @@ impl Knee {
         self.times.clear();
     }
 
-    /// Begins the round at a time from which on as many were in flight as may be.
-    pub(super) fn full_since(&mut self, since: Duration) {
-        self.times.clear();
-        self.full_since = Some(since);
-    }
-
     /// Whether a knee was found: more in flight would not be faster.
     pub(super) fn is_found(&self) -> bool {
         !matches!(self.state, State::Rising { .. })

@@ -223,10 +223,9 @@ impl Level {
         let latency = now.saturating_sub(sent_at).as_secs_f64();
         let mean = self.latency_s.get_or_insert(latency);
         *mean += WEIGHT * (latency - *mean);
-        if let Some(since) = self.opening.take() {
-            // What was sent while it opened has lived at this level, but for the first moments.
+        if self.opening.take().is_some() {
             self.target = self.limit;
-            self.knee.full_since(since.unwrap_or(sent_at));
+            return self.knee.restart();
         }
         let at_ceiling = self.is_at_ceiling();
         if at_ceiling && !self.ceiling.is_some_and(|ceiling| ceiling.is_busy) {
@@ -238,6 +237,8 @@ impl Level {
             .knee
             .answered(times, output_tokens, self.limit, !at_ceiling);
         let Some(next) = next else { return };
+        // Growth begins now, however long ago anything was sent.
+        self.settled_s = now.as_secs_f64();
         let is_told = self.refuses && self.ceiling.is_none_or(|ceiling| !ceiling.is_busy);
         if is_told {
             self.knee.rise_again();

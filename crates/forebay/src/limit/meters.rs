@@ -205,6 +205,11 @@ impl Meters {
         }
     }
 
+    /// Requests per second that the provider tells.
+    pub(super) fn requests_per_s(&self) -> Option<f64> {
+        self.meters[0].map(|meter| meter.per_s)
+    }
+
     /// The rates that are told, per minute.
     pub(super) fn rates(&self) -> LearntRates {
         let rate = |n: usize| self.meters[n].map(|meter| meter.per_s * 60.0 * self.utilization);

@@ -164,8 +164,13 @@ impl Pace {
 
     /// Learns from the refusal of the attempt of this number, which was sent at a time: the rate
     /// is what limits. `costs` is how long the provider wants to be left alone, when more would
-    /// have been let through in that time.
-    pub(super) fn cut(&mut self, sent_at: Duration, number: u64, costs: Duration) {
+    /// have been let through in that time; `told` a rate that the provider tells.
+    pub(super) fn cut(
+        &mut self,
+        (sent_at, number): (Duration, u64),
+        costs: Duration,
+        told: Option<f64>,
+    ) {
         let before = self.refusals.back().copied();
         let since = self.refused - before.map_or(0, |before| before.refused);
         self.refusals.push_back(Empty {
@@ -179,15 +184,15 @@ impl Pace {
         }
         let hardly_any = before.is_some_and(|before| self.taken_since(&before) < HARDLY_ANY);
         let measured = self.measure(if hardly_any { ENOUGH } else { PLENTY });
-        let per_s = match (measured, self.rate) {
-            (_, Some(rate)) if hardly_any => rate.now() * CUT,
-            (Some(per_s), _) => per_s,
-            (None, Some(rate)) if has_outgrown => rate.now() * BACK,
-            (None, Some(rate)) => rate.now() * CUT,
-            (None, None) => self.so_far(sent_at, number).max(LEAST_GUESS_PER_S) * CUT,
-        };
         let measured = measured.filter(|_| !hardly_any);
-        let period_s = match measured {
+        let guess = match self.rate {
+            Some(rate) if has_outgrown && !hardly_any => rate.now() * BACK,
+            Some(rate) => rate.now() * CUT,
+            None => self.so_far(sent_at, number).max(LEAST_GUESS_PER_S) * CUT,
+        };
+        let told = told.filter(|told| *told <= guess && !hardly_any);
+        let per_s = measured.or(told).unwrap_or(guess);
+        let period_s = match measured.or(told) {
             None => GUESS_PERIOD_S,
             Some(per_s) => (REQUESTS_PER_REFUSAL * since as f64 / per_s)
                 .max(costs.as_secs_f64() / WAITING_SHARE)
@@ -296,7 +301,7 @@ mod tests {
                 } else {
                     refused += 1;
                     pace.refused();
-                    pace.cut(time, self.sent, Duration::ZERO);
+                    pace.cut((time, self.sent), Duration::ZERO, None);
                 }
                 // Unpaced, a hundred a second are wanted.
                 now += 0.01;

@@ -169,8 +169,9 @@ impl Limiter {
         let code = failure.provider_code.as_deref();
         let is_growth = code.is_some_and(|code| GROWTH_CODES.contains(&code));
         let wait = failure.retry_after.filter(|_| !is_growth);
-        self.pace
-            .cut(permit.sent_at, permit.number, wait.unwrap_or_default());
+        let told = self.meters.requests_per_s();
+        let which = (permit.sent_at, permit.number);
+        self.pace.cut(which, wait.unwrap_or_default(), told);
         self.lessons.refusals = 0;
         self.lessons.cut_at = Some(now);
         let capped_at = self.lessons.capped_at.take();
