@@ -33,6 +33,9 @@ use crate::provider::{Delta, Encoded};
 use crate::retry::{self, Budget, Decision, Tries};
 use crate::transport::Transport;
 
+/// The runtime's timers fire to the millisecond; waking sooner would only spin.
+const TIMER_GRAIN: Duration = Duration::from_millis(1);
+
 /// How long an outage is waited for while nothing has ever succeeded: more likely the address is
 /// wrong. A run stops after the same time.
 const NEVER_UP: Duration = Duration::from_secs(30);
@@ -294,7 +297,8 @@ impl Lane {
                 }
                 Look::Wait(None) => settled.await,
                 Look::Wait(Some(until)) => {
-                    // Whichever comes first, it is looked again.
+                    // Whichever comes first, it is looked again; sooner than timers fire would spin.
+                    let until = until.max(self.now() + TIMER_GRAIN);
                     let _ = timeout_at(self.began + until, settled).await;
                 }
             }
