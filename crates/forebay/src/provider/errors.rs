@@ -409,13 +409,12 @@ fn details(raw: Option<&RawValue>) -> Vec<Detail<'_>> {
 fn quotas(violations: Option<&RawValue>) -> impl Iterator<Item = Quota<'_>> {
     let violations: Option<Vec<Violation<'_>>> =
         violations.and_then(|raw| fields::decode(raw).ok());
-    let named = violations.into_iter().flatten().filter_map(|violation| {
+    violations.into_iter().flatten().filter_map(|violation| {
         Some(Quota {
             id: violation.quota_id.into_text()?,
             value: violation.quota_value.number(),
         })
-    });
-    named
+    })
 }
 
 /// The message in FastAPI's `detail`: a string, an object, or a list of objects.
