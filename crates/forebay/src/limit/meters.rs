@@ -170,6 +170,13 @@ impl Meters {
                 }
             }
         }
+        // A refusal is looked at the moment before it is told: what it says is left is left.
+        if let Some(n) = told.refused.and_then(place)
+            && let Some(meter) = &mut self.meters[n]
+        {
+            let left = levels[n].and_then(|level| level.remaining);
+            meter.level = meter.level.min(left.unwrap_or(0.0));
+        }
     }
 
     /// Whether what is left explains that a request of this size is refused.
@@ -191,14 +198,11 @@ impl Meters {
     /// Learns from a refusal that names a limit of which enough should be left: its bucket does not
     /// hold as much as the limit says.
     pub(super) fn contradicted(&mut self, named: Option<told::Meter>) {
-        let place = match named {
-            Some(told::Meter::Requests) => 0,
-            Some(told::Meter::Tokens) => 2,
-            Some(told::Meter::InputTokens) => 3,
-            Some(told::Meter::OutputTokens) => 4,
-            _ => return,
-        };
-        if let Some(meter) = &mut self.meters[place] {
+        let meter = named.and_then(place).map(|n| &mut self.meters[n]);
+        if let Some(Some(meter)) = meter {
+            if meter.by == LimitedBy::Rpd {
+                return;
+            }
             let window = (SHORT_WINDOW_S * meter.per_s).max(1.0);
             meter.capacity = meter.capacity.min(window);
             meter.level = meter.level.min(0.0);
@@ -220,6 +224,18 @@ impl Meters {
             otpm: rate(4),
             told: self.meters.iter().any(Option::is_some),
         }
+    }
+}
+
+/// Where the meter is that a refusal names.
+fn place(named: told::Meter) -> Option<usize> {
+    match named {
+        told::Meter::Requests => Some(0),
+        told::Meter::RequestsPerDay => Some(1),
+        told::Meter::Tokens => Some(2),
+        told::Meter::InputTokens => Some(3),
+        told::Meter::OutputTokens => Some(4),
+        told::Meter::TokensPerDay | told::Meter::InFlight => None,
     }
 }
 

@@ -163,12 +163,12 @@ impl Pace {
     }
 
     /// Learns from the refusal of the attempt of this number, which was sent at a time: the rate
-    /// is what limits. `costs` is how long the provider wants to be left alone, when more would
-    /// have been let through in that time; `told` a rate that the provider tells.
+    /// is what limits. `costs` is how long the provider wants to be left alone, and `None` when
+    /// only growth is too fast; `told` a rate that the provider tells.
     pub(super) fn cut(
         &mut self,
         (sent_at, number): (Duration, u64),
-        costs: Duration,
+        costs: Option<Duration>,
         told: Option<f64>,
     ) {
         let before = self.refusals.back().copied();
@@ -192,9 +192,10 @@ impl Pace {
         };
         let told = told.filter(|told| *told <= guess && !hardly_any);
         let per_s = measured.or(told).unwrap_or(guess);
-        let period_s = match measured.or(told) {
-            None => GUESS_PERIOD_S,
-            Some(per_s) => (REQUESTS_PER_REFUSAL * since as f64 / per_s)
+        let period_s = match (measured.or(told), costs) {
+            (None, _) => GUESS_PERIOD_S,
+            (_, None) => SHORTEST_PERIOD_S,
+            (Some(per_s), Some(costs)) => (REQUESTS_PER_REFUSAL * since as f64 / per_s)
                 .max(costs.as_secs_f64() / WAITING_SHARE)
                 .clamp(SHORTEST_PERIOD_S, LONGEST_PERIOD_S),
         };
@@ -301,7 +302,7 @@ mod tests {
                 } else {
                     refused += 1;
                     pace.refused();
-                    pace.cut((time, self.sent), Duration::ZERO, None);
+                    pace.cut((time, self.sent), Some(Duration::ZERO), None);
                 }
                 // Unpaced, a hundred a second are wanted.
                 now += 0.01;

@@ -168,10 +168,10 @@ impl Limiter {
         // nothing, and not growing does.
         let code = failure.provider_code.as_deref();
         let is_growth = code.is_some_and(|code| GROWTH_CODES.contains(&code));
-        let wait = failure.retry_after.filter(|_| !is_growth);
+        let wait = failure.retry_after.unwrap_or_default();
         let told = self.meters.requests_per_s();
         let which = (permit.sent_at, permit.number);
-        self.pace.cut(which, wait.unwrap_or_default(), told);
+        self.pace.cut(which, (!is_growth).then_some(wait), told);
         self.lessons.refusals = 0;
         self.lessons.cut_at = Some(now);
         let capped_at = self.lessons.capped_at.take();
