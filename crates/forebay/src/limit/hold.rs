@@ -19,6 +19,8 @@ use super::{LimitedBy, Refusal};
 const FIRST_HOLD: Duration = Duration::from_secs(1);
 /// Requests that were sent this long after an episode began belong to the next one.
 const EPISODE: Duration = Duration::from_secs(1);
+/// A hold that is long enough for what is in flight to become less.
+const LONG: Duration = Duration::from_secs(1);
 /// The longest hold when the provider names no wait, so that a recovery is noticed soon.
 const LONGEST_HOLD: Duration = Duration::from_secs(60);
 /// The largest share of an asked wait that is added at random, so that clients on one key do
@@ -31,6 +33,9 @@ const LARGEST_JITTER: Duration = Duration::from_secs(1);
 pub struct Hold {
     max_wait: Duration,
     until: Duration,
+    /// When the hold began, and the last one's end that was noticed.
+    began: Duration,
+    ended: Duration,
     /// Until when the provider asked to wait; nothing makes it shorter.
     asked_until: Duration,
     parked_until: Option<Duration>,
@@ -49,6 +54,8 @@ impl Hold {
         Hold {
             max_wait,
             until: Duration::ZERO,
+            began: Duration::ZERO,
+            ended: Duration::ZERO,
             asked_until: Duration::ZERO,
             parked_until: None,
             episode_at: None,
@@ -80,6 +87,16 @@ impl Hold {
         Ok(probe)
     }
 
+    /// Whether a hold of a second or more has ended since this was asked the last time.
+    pub(super) fn has_ended(&mut self, now: Duration) -> bool {
+        let is_new = self.until > self.ended && self.until <= now;
+        let was_long = self.until >= self.began + LONG;
+        if is_new {
+            self.ended = self.until;
+        }
+        is_new && was_long
+    }
+
     /// Notes that a probe is under way; a refusal of it would come until then.
     pub fn probe_sent(&mut self, until: Duration) {
         self.probing_until = Some(until);
@@ -99,6 +116,7 @@ impl Hold {
             self.episodes = self.episodes.saturating_add(1);
             if wait.is_none() && self.episodes >= 2 {
                 let doublings = (self.episodes - 2).min(6);
+                self.begin(now);
                 let own = (FIRST_HOLD * 2u32.pow(doublings)).min(LONGEST_HOLD);
                 self.until = self.until.max(now + self.jittered(own));
             }
@@ -108,8 +126,15 @@ impl Hold {
         }
     }
 
+    fn begin(&mut self, now: Duration) {
+        if self.until <= now {
+            self.began = now;
+        }
+    }
+
     /// Notes that the provider asks to wait.
     pub fn ask(&mut self, now: Duration, wait: Duration) {
+        self.begin(now);
         if wait > self.max_wait {
             let until = now.saturating_add(wait);
             self.parked_until = self.parked_until.max(Some(until));

@@ -29,6 +29,8 @@ const LATENCIES_PER_DOUBLING: f64 = 0.15;
 const SLOWEST_DOUBLING_S: f64 = 0.6;
 /// The shortest time until it is looked again: timers have a millisecond's grain.
 const TIMER_GRAIN_S: f64 = 0.001;
+/// The least that is in flight at once after nothing could be sent for a while.
+const RESUMED: f64 = 4.0;
 /// What is left of a level that was refused.
 const BELOW_CAP: f64 = 0.98;
 /// What is left of the limit when too many attempts fail.
@@ -50,6 +52,8 @@ const MOST_LATENCIES_PER_PERIOD: f64 = 3.0;
 const LATENCIES_PER_PERIOD: f64 = 2.0;
 /// Answers per refused attempt: what is tried may cost one in a hundred.
 const ANSWERS_PER_REFUSAL: f64 = 100.0;
+/// Refusals that count at the most: more come at once when capacity falls, not when more is tried.
+const MOST_REFUSALS: u64 = 4;
 /// The share of a limit from which on it counts as used.
 const FULL: f64 = 0.9;
 /// Weight of the newest answer in the running mean of latencies.
@@ -200,6 +204,13 @@ impl Level {
         self.move_limit(passed);
     }
 
+    /// Goes on after nothing could be sent for a while: from what is in flight, not all at once.
+    pub(super) fn resume(&mut self, now: Duration, in_flight: usize) {
+        self.settled_s = now.as_secs_f64();
+        self.limit = self.limit.min((in_flight as f64).max(RESUMED));
+        self.knee.restart();
+    }
+
     fn move_limit(&mut self, passed_s: f64) {
         let grown = self.limit * (passed_s / self.doubling_s()).min(16.0).exp2();
         let ceiling = self.ceiling.map_or(f64::INFINITY, |ceiling| ceiling.now());
@@ -261,7 +272,7 @@ impl Level {
         let per_s = at / latency.max(0.05);
         let period_s = if is_confirmed {
             (LATENCIES_PER_PERIOD * latency)
-                .max(ANSWERS_PER_REFUSAL * refusals as f64 / per_s)
+                .max(ANSWERS_PER_REFUSAL * refusals.min(MOST_REFUSALS) as f64 / per_s)
                 .max(SHORTEST_PERIOD_S)
                 .min(LONGEST_PERIOD_S.max(MOST_LATENCIES_PER_PERIOD * latency))
         } else {

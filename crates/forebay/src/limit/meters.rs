@@ -155,11 +155,16 @@ impl Meters {
             told.input_tokens,
             told.output_tokens,
         ];
+        for meter in self.meters.iter_mut().flatten() {
+            meter.advance(now_s, self.utilization);
+        }
+        let believed = self
+            .meters
+            .map(|meter| meter.map_or(0.0, |meter| meter.level));
         for (n, told) in levels.iter().enumerate() {
             let Some(told) = told else { continue };
             match &mut self.meters[n] {
                 Some(meter) => {
-                    meter.advance(now_s, self.utilization);
                     meter.told_s = now_s;
                     meter.told((f64::from(sent[n]), meter.units(&was)), told);
                 }
@@ -175,6 +180,10 @@ impl Meters {
             && let Some(meter) = &mut self.meters[n]
         {
             let left = levels[n].and_then(|level| level.remaining);
+            let units = meter.units(&was);
+            if believed[n] >= (2.0 * units).max(LOW_SHARE * meter.capacity) {
+                meter.holds_less();
+            }
             meter.level = meter.level.min(left.unwrap_or(0.0));
         }
     }
@@ -200,11 +209,7 @@ impl Meters {
     pub(super) fn contradicted(&mut self, named: Option<told::Meter>) {
         let meter = named.and_then(place).map(|n| &mut self.meters[n]);
         if let Some(Some(meter)) = meter {
-            if meter.by == LimitedBy::Rpd {
-                return;
-            }
-            let window = (SHORT_WINDOW_S * meter.per_s).max(1.0);
-            meter.capacity = meter.capacity.min(window);
+            meter.holds_less();
             meter.level = meter.level.min(0.0);
         }
     }
@@ -279,6 +284,14 @@ impl Meter {
     /// Whether the provider counts what was really used, when the answer is written.
     fn is_charged_at_the_end(&self) -> bool {
         self.by == LimitedBy::Otpm
+    }
+
+    /// Believes from now on that the bucket holds no more than a short window's worth.
+    fn holds_less(&mut self) {
+        if self.by != LimitedBy::Rpd {
+            let window = (SHORT_WINDOW_S * self.per_s).max(1.0);
+            self.capacity = self.capacity.min(window);
+        }
     }
 
     /// What it regains in a second. A limit that nobody has told again for a while may have become

@@ -152,8 +152,15 @@ impl Limiter {
     /// A [`Refusal`]; nothing is reserved then.
     pub fn admit(&mut self, now: Duration, need: &Need) -> Result<Permit, Refusal> {
         self.note_taken(now);
+        let in_flight = self.in_flight.in_flight();
         self.in_flight.check(now, self.set.target_utilization)?;
         let probe = self.outage.check(now)? | self.hold.check(now)?;
+        if let Some(level) = self.in_flight.found()
+            && self.hold.has_ended(now)
+        {
+            level.resume(now, in_flight);
+            self.in_flight.check(now, self.set.target_utilization)?;
+        }
         self.spend.check(need.worst_cost)?;
         self.meters.check(now, need)?;
         self.pace.check(now)?;
