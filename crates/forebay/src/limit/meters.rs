@@ -195,12 +195,25 @@ impl Meters {
         meters.any(|meter| meter.level < meter.units(&was))
     }
 
-    /// Notes how long a refusal asks to wait: what is tried may not cost too much.
-    pub(super) fn refused(&mut self, wait: Option<Duration>) {
+    /// Notes how long a refusal of a request asks to wait: what is tried may not cost too much, and
+    /// the limit that it names, if any, takes as long to regain what the request needs.
+    pub(super) fn refused(
+        &mut self,
+        was: Reservation,
+        named: Option<told::Meter>,
+        wait: Option<Duration>,
+    ) {
         let wait_s = wait.unwrap_or_default().as_secs_f64();
         let believed_s = (wait_s / WAITING_SHARE).clamp(BELIEVED_S, MOST_BELIEVED_S);
         for meter in self.meters.iter_mut().flatten() {
             meter.believed_s = believed_s;
+        }
+        let meter = named.and_then(place).and_then(|n| self.meters[n].as_mut());
+        if let Some(meter) = meter
+            && wait_s > 0.0
+        {
+            let left = meter.units(&needed(was)) - wait_s * meter.per_s;
+            meter.level = meter.level.min(left.max(-meter.limit));
         }
     }
 

@@ -63,7 +63,9 @@ impl Limiter {
         self.sent.not_taken(permit.number);
         self.sent.refused_after(now.saturating_sub(permit.sent_at));
         self.pace.refused();
-        self.meters.refused(wait);
+        let is_explained = self.meters.explain(permit.reservation);
+        let used_up = named.filter(|_| is_explained);
+        self.meters.refused(permit.reservation, used_up, wait);
         self.lessons.refusals += 1;
         // While the endpoint is left alone, its refusals say nothing of how much it takes.
         if self.outage.since().is_some() {
@@ -75,7 +77,7 @@ impl Limiter {
             return;
         }
         let is_straggler = self.lessons.cut_at.is_some_and(|cut| permit.sent_at < cut);
-        if is_straggler || self.meters.explain(permit.reservation) {
+        if is_straggler || is_explained {
             return;
         }
         let record = self.sent.record(now);
