@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use forebay_sim::{Answers, Config, Latency, Limits, OutputLength, Sim};
+use forebay_sim::{Answers, Config, Dialect, Latency, Limits, OutputLength, Sim};
 use tokio::time::Instant;
 
-use crate::client::{Client, quick, say};
+use crate::client::{Client, body, post, quick, say};
 
 async fn waits(latency: Latency, requests: usize) -> Vec<Duration> {
     let answers = Answers::Fixed("x".repeat(400));
@@ -82,7 +82,10 @@ async fn an_answer_takes_as_long_as_its_prompt_asks_and_is_billed_so() {
     });
     let mut client = Client::connect(&sim);
     let start = Instant::now();
-    let answer = client.ask(say("row 3: 250")).await.json();
+    let answer = client
+        .ask(post(Dialect::OpenAi, &body("row 3: 250", 500)))
+        .await
+        .json();
     assert_eq!(start.elapsed(), Duration::from_millis(2500));
     assert_eq!(answer["usage"]["completion_tokens"], 250);
     let input = answer["usage"]["prompt_tokens"].as_u64().unwrap();
