@@ -69,8 +69,7 @@ impl InFlightLimit {
             Limit::Found(level) => (level.limit() as f64 * utilization).ceil() as usize,
             Limit::Rule(rule) => rule.limit().max(1),
         };
-        // One at a time goes even while all places rest.
-        let room = limit.saturating_sub(self.resting.len()).max(1);
+        let room = limit.saturating_sub(self.resting.len());
         if self.in_flight < room {
             return Ok(());
         }

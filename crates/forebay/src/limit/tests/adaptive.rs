@@ -357,3 +357,76 @@ fn an_outage_does_not_bring_an_old_limit_back() {
     assert!(limiter.down_since().is_none());
     assert!(limiter.limit() >= 250, "{}", limiter.limit());
 }
+
+/// A server that refuses everything is asked a few times in a second, however few may be in flight
+/// and however soon it answers.
+#[test]
+fn a_busy_server_is_not_hammered() {
+    for (n, most) in [(1, 10), (20, 60)] {
+        for kind in [FailureKind::Overloaded, FailureKind::RateLimited] {
+            for mut limiter in [
+                Limiter::new(&auto(n)),
+                super::limiter(crate::config::Limits::default(), n),
+            ] {
+                let (mut now, mut sent) = (s(0.0), 0);
+                while now < s(60.0) {
+                    match limiter.admit(now, &Need::default()) {
+                        Ok(permit) => {
+                            sent += 1;
+                            now += s(0.001);
+                            limiter.failed(now, permit, &Failure::new(kind, ""), None);
+                        }
+                        Err(refusal) => now = refusal.until.unwrap(),
+                    }
+                }
+                assert!(sent <= most, "{sent} {kind:?} at {n}");
+            }
+        }
+    }
+}
+
+/// A machine that slept for hours goes on as before.
+#[test]
+fn a_jump_of_the_clock_changes_nothing() {
+    let mut limiter = Limiter::new(&auto(2_000));
+    let mut now = 0.0;
+    let mut limits = Vec::new();
+    for turn in 0..60 {
+        let permits = fill(&mut limiter, s(now));
+        assert!(!permits.is_empty());
+        now += if turn == 40 { 30_000.0 } else { 1.0 };
+        for (n, permit) in permits.into_iter().enumerate() {
+            if n >= 100 {
+                let refused = Failure::new(FailureKind::RateLimited, "");
+                limiter.failed(s(now - 0.9), permit, &refused, None);
+            } else {
+                limiter.success(s(now), permit, Some(&used(10, 100)), Usd::ZERO);
+            }
+        }
+        limits.push(limiter.limit());
+    }
+    assert!(
+        limits[41..].iter().all(|limit| (50..200).contains(limit)),
+        "{limits:?}"
+    );
+}
+
+/// Where more is always faster, the most that the user allows is what is used.
+#[test]
+fn the_users_most_is_used() {
+    let mut limiter = Limiter::new(&auto(64));
+    let (mut now, mut sum) = (0.0, 0);
+    for turn in 0..200 {
+        let permits = fill(&mut limiter, s(now));
+        if turn >= 20 {
+            sum += permits.len();
+        }
+        now += 1.0;
+        for permit in permits {
+            limiter.success(s(now), permit, Some(&used(10, 100)), Usd::ZERO);
+        }
+    }
+    let mean = sum as f64 / 180.0;
+    // A fifth less is tried from time to time.
+    assert!(mean >= 0.95 * 64.0, "{mean}");
+}
