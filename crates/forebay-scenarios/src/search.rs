@@ -26,11 +26,20 @@ const EQUAL: f64 = 0.995;
 /// Finds the number of [`GRID`] with the greatest mean goodput over the seeds, or the smallest that
 /// equals it.
 ///
-/// Every second number is tried with the first seed; the best of them and its neighbours with all.
+/// Every second number is tried with the first seed, two at a time from the smallest on, until two
+/// bring no more; then the best of them and its neighbours with all seeds.
 pub fn best(scenario: &Scenario, seeds: &[u64]) -> Best {
+    let first = &seeds[..seeds.len().min(1)];
     let coarse: Vec<usize> = (1..GRID.len()).step_by(2).collect();
-    let first = try_all(scenario, &seeds[..seeds.len().min(1)], &coarse);
-    let near = GRID.iter().position(|n| *n == winner(&first)).unwrap_or(0);
+    let mut found = BTreeMap::new();
+    for pair in coarse.chunks(2) {
+        let before = greatest(&found);
+        found.extend(try_all(scenario, first, pair));
+        if greatest(&found) <= before / EQUAL {
+            break;
+        }
+    }
+    let near = GRID.iter().position(|n| *n == winner(&found)).unwrap_or(0);
     let fine: Vec<usize> = (near.saturating_sub(1)..=near + 1)
         .filter(|at| *at < GRID.len())
         .collect();
@@ -55,11 +64,16 @@ fn try_all(scenario: &Scenario, seeds: &[u64], places: &[usize]) -> BTreeMap<usi
     found
 }
 
+fn mean(traces: &[Trace]) -> f64 {
+    traces.iter().map(rows_per_s).sum::<f64>() / traces.len().max(1) as f64
+}
+
+fn greatest(found: &BTreeMap<usize, Vec<Trace>>) -> f64 {
+    found.values().map(|traces| mean(traces)).fold(0.0, f64::max)
+}
+
 fn winner(found: &BTreeMap<usize, Vec<Trace>>) -> usize {
-    let mean = |traces: &Vec<Trace>| {
-        traces.iter().map(rows_per_s).sum::<f64>() / traces.len().max(1) as f64
-    };
-    let greatest = found.values().map(mean).fold(0.0, f64::max);
+    let greatest = greatest(found);
     let equals = |(_, traces): &(&usize, &Vec<Trace>)| mean(traces) >= greatest * EQUAL;
     found.iter().find(equals).map_or(GRID[0], |(n, _)| *n)
 }
