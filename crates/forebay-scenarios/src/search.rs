@@ -69,7 +69,10 @@ fn mean(traces: &[Trace]) -> f64 {
 }
 
 fn greatest(found: &BTreeMap<usize, Vec<Trace>>) -> f64 {
-    found.values().map(|traces| mean(traces)).fold(0.0, f64::max)
+    found
+        .values()
+        .map(|traces| mean(traces))
+        .fold(0.0, f64::max)
 }
 
 fn winner(found: &BTreeMap<usize, Vec<Trace>>) -> usize {
