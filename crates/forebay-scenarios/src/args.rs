@@ -21,10 +21,7 @@ pub(crate) enum Command {
     /// Writes a drawing of each scenario to docs/concepts/concurrency.
     Plots(PlotArgs),
     /// Runs the short versions and holds them to the ranges of their files.
-    Check {
-        /// Scenarios; all of them when none is named.
-        names: Vec<String>,
-    },
+    Check(CheckArgs),
     /// Finds the best fixed number of the short versions.
     Optimum(OptimumArgs),
 }
@@ -64,6 +61,15 @@ pub(crate) struct TableArgs {
 pub(crate) struct PlotArgs {
     /// Scenarios; all of them when none is named.
     pub(crate) names: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    /// Scenarios; all of them when none is named.
+    pub(crate) names: Vec<String>,
+    /// Narrows the ranges of the files to what was measured; a range never gets wider.
+    #[arg(long)]
+    pub(crate) narrow: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -17,6 +17,7 @@ pub mod check;
 pub mod job;
 pub mod optimum;
 pub mod plot;
+pub mod ranges;
 pub mod rules;
 pub mod run;
 pub mod scenario;

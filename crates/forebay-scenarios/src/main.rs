@@ -7,18 +7,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use args::{Args, Command, OptimumArgs, PlotArgs, RunArgs, TableArgs};
+use args::{Args, CheckArgs, Command, OptimumArgs, PlotArgs, RunArgs, TableArgs};
 use clap::Parser;
 use forebay_scenarios::check::{SEED, check};
 use forebay_scenarios::suite::{Judged, judge};
-use forebay_scenarios::{Rule, Scenario, job, optimum, plot, run, search, table};
+use forebay_scenarios::{Rule, Scenario, job, optimum, plot, ranges, run, search, table};
 
 fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Run(args) => run_rules(&args),
         Command::Table(args) => write_table(&args),
         Command::Plots(args) => write_plots(&args),
-        Command::Check { names } => check_all(&names),
+        Command::Check(args) => check_all(&args),
         Command::Optimum(args) => find_optimum(&args),
     };
     match done {
@@ -86,20 +86,30 @@ fn write_plots(args: &PlotArgs) -> Result<(), String> {
     Ok(())
 }
 
-fn check_all(names: &[String]) -> Result<(), String> {
-    let checked = check(&Scenario::named(names)?);
+fn check_all(args: &CheckArgs) -> Result<(), String> {
+    let scenarios = Scenario::named(&args.names)?;
+    let checked = check(&scenarios);
     let mut faults = 0;
-    for one in checked {
+    for (scenario, one) in scenarios.iter().zip(checked) {
         let verdict = if one.faults.is_empty() { "ok" } else { "FAULT" };
         let score = serde_json::to_string(&one.score).unwrap_or_default();
         println!("{:<22} {verdict} {score}", one.name);
         one.faults.iter().for_each(|fault| println!("    {fault}"));
         faults += one.faults.len();
+        if args.narrow {
+            let narrowed = ranges::narrowed(scenario, &one.score);
+            let text = read(&scenario.path())?;
+            write(&scenario.path(), &ranges::with(&text, &narrowed))?;
+        }
     }
     match faults {
         0 => Ok(()),
         faults => Err(format!("{faults} statistics are not as the files say")),
     }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
 fn find_optimum(args: &OptimumArgs) -> Result<(), String> {
@@ -111,9 +121,7 @@ fn find_optimum(args: &OptimumArgs) -> Result<(), String> {
         );
         if args.write {
             let path = scenario.path();
-            let unreadable = |error| format!("cannot read {}: {error}", path.display());
-            let text = fs::read_to_string(&path).map_err(unreadable)?;
-            let text = optimum::with(&text, (n, rows_per_s))
+            let text = optimum::with(&read(&path)?, (n, rows_per_s))
                 .ok_or_else(|| format!("{} has no rows in [short]", path.display()))?;
             write(&path, &text)?;
         }
