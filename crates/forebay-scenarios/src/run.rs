@@ -30,7 +30,7 @@ const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Requests for each row after which a run is given up: far more than any provider bears, and what
 /// else would take hours of some runs.
-const MOST_REQUESTS: u64 = 50;
+const MOST_REQUESTS: u64 = 25;
 
 /// What happened in a run. Times are seconds since its start.
 #[derive(Clone, Debug, Default, PartialEq)]

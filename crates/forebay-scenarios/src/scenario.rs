@@ -239,6 +239,23 @@ impl Scenario {
         tells && self.client.headers.tells() && limits.ramp.is_none()
     }
 
+    /// The goodput aimed at, as a share of the best number's.
+    pub fn least_goodput(&self) -> f64 {
+        match (self.changes().is_empty(), self.tells_limits()) {
+            (false, _) => 0.85,
+            (true, true) => 0.95,
+            (true, false) => 0.90,
+        }
+    }
+
+    /// The share of refused requests aimed at.
+    pub fn most_rejected(&self) -> f64 {
+        match self.tells_limits() {
+            true => 0.01,
+            false => 0.03,
+        }
+    }
+
     /// Whether the back end is a server that batches.
     pub fn is_self_hosted(&self) -> bool {
         self.backend.batching.is_some()

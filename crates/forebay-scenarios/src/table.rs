@@ -65,7 +65,7 @@ cargo run --release -p forebay-scenarios -- table
 ```
 
 - **best** is the fixed number of attempts in flight with the greatest goodput, found by search for each scenario: the optimum of a person who tunes by hand. Under a fixed number and under the rules of others each item waits by itself, as in most scripts.
-- **goodput** is the rows that succeeded per second until 95 % of the rows had ended, times the share of rows that succeeded; as a share of the best number's. A run that sends more than fifty requests for each row is stopped there and counts as 0.
+- **goodput** is the rows that succeeded per second until 95 % of the rows had ended, times the share of rows that succeeded; as a share of the best number's. A run that sends more than 25 requests for each row is stopped there and counts as 0.
 - **refused** are the requests that got a 429, 503 or 529, as a share of all.
 - **converged** is the time after which goodput was within a tenth of the best number's for three windows in a row; a window is as long as a mean latency, and at least five seconds. `never` means that there was no such time; `·` that the best number has none either, or that there is nothing to measure.
 - **recovered** is the same after a change of the back end, the longest of all changes.

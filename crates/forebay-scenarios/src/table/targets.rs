@@ -23,25 +23,27 @@ pub fn targets(judged: &[Judged]) -> Vec<Target> {
     let changes = |judged: &Judged| !judged.scenario.changes().is_empty();
     let told = |judged: &Judged| judged.scenario.tells_limits();
     let goodput = |least: f64| move |judged: &Judged| of(judged, |score| score.goodput) >= least;
-    let rejected = |most: f64| move |judged: &Judged| of(judged, |score| score.rejected) <= most;
+    let as_aimed = |judged: &Judged| goodput(judged.scenario.least_goodput())(judged);
+    let few =
+        |judged: &Judged| of(judged, |score| score.rejected) <= judged.scenario.most_rejected();
     let mut all = vec![
         target(
             judged,
             "goodput at least 0.95 of the best number's, where headers tell the limits",
             |j| told(j) && !changes(j),
-            goodput(0.95),
+            as_aimed,
         ),
         target(
             judged,
             "goodput at least 0.90, where they do not",
             |j| !told(j) && !changes(j),
-            goodput(0.90),
+            as_aimed,
         ),
         target(
             judged,
             "goodput at least 0.85 where the back end changes",
             changes,
-            goodput(0.85),
+            as_aimed,
         ),
         target(
             judged,
@@ -53,13 +55,13 @@ pub fn targets(judged: &[Judged]) -> Vec<Target> {
             judged,
             "at most 1 % refused, where headers tell the limits",
             told,
-            rejected(0.01),
+            few,
         ),
         target(
             judged,
             "at most 3 % refused, where they do not",
             |j| !told(j),
-            rejected(0.03),
+            few,
         ),
         target(
             judged,
