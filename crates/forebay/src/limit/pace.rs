@@ -19,6 +19,14 @@ const PLENTY: f64 = 60.0;
 const CUT: f64 = 0.7;
 /// Requests taken since the last refusal below which the rate is far too high.
 const HARDLY_ANY: f64 = 3.0;
+/// Requests taken between refusals, on average, that are too many for a rate that is too high; more
+/// have to be while refusals count as chance. And the weight of the newest in the average.
+const MANY: f64 = 10.0;
+const MANY_BY_CHANCE: f64 = 13.0;
+const APART_WEIGHT: f64 = 0.25;
+/// Refusals below the estimate, each after many that were taken, that do not show that further ones
+/// come by chance.
+const EARLY_IN_A_ROW: u32 = 3;
 /// A rate this much above the estimate has outgrown it: the bucket was full meanwhile, and what was
 /// taken says nothing of what it regains.
 const OUTGROWN: f64 = 1.15;
@@ -62,6 +70,10 @@ pub(super) struct Pace {
     /// Attempts refused so far.
     refused: u64,
     first_sent: Option<Duration>,
+    /// Refusals in a row that came too early to be about the rate.
+    early: u32,
+    /// Requests taken between refusals, as a running mean.
+    apart: f64,
 }
 
 /// A moment at which nothing was left.
@@ -178,6 +190,9 @@ impl Pace {
             number,
             refused: self.refused,
         });
+        if self.is_chance() {
+            return;
+        }
         let has_outgrown = self.has_outgrown(sent_at);
         if has_outgrown {
             self.refusals.drain(..self.refusals.len() - 1);
@@ -208,6 +223,25 @@ impl Pace {
             used_until_s,
             held_back_s: None,
         });
+    }
+
+    /// Whether the last refusal came by chance: several in a row came below the estimate, with many
+    /// taken between them. What a real limit refuses comes above it, or all at once.
+    fn is_chance(&mut self) -> bool {
+        let before = self.refusals.iter().rev().nth(1).copied();
+        let (Some(rate), Some(before)) = (self.rate, before) else {
+            return false;
+        };
+        let taken = self.taken_since(&before).min(PLENTY);
+        self.apart += APART_WEIGHT * (taken - self.apart);
+        let is_early = rate.grown_s < rate.period_s;
+        let by_chance = self.early >= EARLY_IN_A_ROW;
+        let many = if by_chance { MANY_BY_CHANCE } else { MANY };
+        self.early = match self.apart >= many && (is_early || by_chance) {
+            true => self.early + 1,
+            false => 0,
+        };
+        self.early > EARLY_IN_A_ROW
     }
 
     /// Whether the bucket was full since the last refusal, so that what was taken says nothing of
@@ -335,6 +369,31 @@ mod tests {
             assert!(share <= 0.02, "{size}: {refused} refused of {taken}");
             assert!(pace.is_measured());
         }
+    }
+
+    #[test]
+    fn refusals_by_chance_do_not_slow_down_for_long() {
+        let mut pace = Pace::default();
+        let (mut now, mut sent, mut seconds) = (0.0, 0u64, Vec::new());
+        let mut rng = fastrand::Rng::with_seed(1);
+        while now < 600.0 {
+            let time = Duration::from_secs_f64(now);
+            if let Err(refusal) = pace.check(time) {
+                now = refusal.until.unwrap().as_secs_f64() + 1e-6;
+                continue;
+            }
+            pace.charge(time, 1.0);
+            sent += 1;
+            if rng.u8(..25) == 0 {
+                pace.refused();
+                pace.cut((time, sent), Some(Duration::ZERO), None);
+            }
+            seconds.push(now as u64);
+            now += 0.01;
+        }
+        let late = seconds.iter().filter(|second| **second >= 300).count();
+        // Without telling chance, a tenth is left.
+        assert!(late > 300 * 30, "{late} of 30,000 that are wanted");
     }
 
     #[test]
