@@ -88,7 +88,7 @@ fn write_plots(args: &PlotArgs) -> Result<(), String> {
 
 fn check_all(args: &CheckArgs) -> Result<(), String> {
     let scenarios = Scenario::named(&args.names)?;
-    let checked = check(&scenarios);
+    let checked = check(&scenarios, u64::MAX);
     let mut faults = 0;
     for (scenario, one) in scenarios.iter().zip(checked) {
         let verdict = if one.faults.is_empty() { "ok" } else { "FAULT" };
@@ -114,14 +114,12 @@ fn read(path: &Path) -> Result<String, String> {
 
 fn find_optimum(args: &OptimumArgs) -> Result<(), String> {
     for scenario in Scenario::named(&args.names)? {
-        let (n, rows_per_s) = optimum::find(&scenario);
-        println!(
-            "{:<22} best = {n}, optimum = {rows_per_s:.4}",
-            scenario.name
-        );
+        let (n, found) =
+            optimum::find(&scenario).ok_or_else(|| format!("{} has no runs", scenario.name))?;
+        println!("{:<22} best = {n}, {found:?}", scenario.name);
         if args.write {
             let path = scenario.path();
-            let text = optimum::with(&read(&path)?, (n, rows_per_s))
+            let text = optimum::with(&read(&path)?, n, &found)
                 .ok_or_else(|| format!("{} has no rows in [short]", path.display()))?;
             write(&path, &text)?;
         }

@@ -88,18 +88,32 @@ pub enum Reads {
     Unknown,
 }
 
-/// The short version, for tests.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+/// The short version, for tests; but for the rows, the command `optimum` writes it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Short {
     /// Rows of each client.
     pub rows: usize,
-    /// The best fixed number, as the command `optimum` found it.
+    /// The best fixed number.
     #[serde(default)]
     pub best: Option<usize>,
-    /// Rows per second with it.
+    /// What it reaches.
     #[serde(default)]
-    pub optimum: Option<f64>,
+    pub optimum: Option<Optimum>,
+}
+
+/// What the best fixed number reaches.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Optimum {
+    /// Rows per second.
+    pub rows_per_s: f64,
+    /// The mean latency of its answers, in seconds.
+    pub latency: f64,
+    /// From when on, until when, and the rows per second in between, once it had settled.
+    pub phases: Vec<[f64; 3]>,
+    /// Requests that it sends.
+    pub requests: u64,
 }
 
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use crate::run::Trace;
-use crate::scenario::Scenario;
+use crate::scenario::{Optimum, Scenario};
 
 /// The share of rows after which goodput is read: the tail of the last answers is no rule's doing.
 const DONE: f64 = 0.95;
@@ -54,7 +54,7 @@ pub struct Reference {
     /// The mean latency of its answers, in seconds.
     pub latency: f64,
     /// From when on, until when, and the rows per second in between.
-    phases: Vec<(f64, f64, f64)>,
+    phases: Vec<[f64; 3]>,
 }
 
 impl Reference {
@@ -68,12 +68,33 @@ impl Reference {
         let phases = starts.iter().enumerate().map(|(n, &from)| {
             let until = starts.get(n + 1).copied().unwrap_or(end);
             let settled = from + (until - from) * SETTLING;
-            (from, until, rate(&ok, settled, until))
+            [from, until, rate(&ok, settled, until)]
         });
         Reference {
             rows_per_s: rows_per_s(best),
             latency: best.latency,
             phases: phases.collect(),
+        }
+    }
+
+    /// What a file states.
+    pub fn stated(optimum: &Optimum) -> Reference {
+        Reference {
+            rows_per_s: optimum.rows_per_s,
+            latency: optimum.latency,
+            phases: optimum.phases.clone(),
+        }
+    }
+
+    /// What is to be stated of a trace of so many requests.
+    pub fn state(&self, requests: u64) -> Optimum {
+        // Four digits are far finer than any range.
+        let rounded = |value: f64| (value * 1e4).round() / 1e4;
+        Optimum {
+            rows_per_s: rounded(self.rows_per_s),
+            latency: rounded(self.latency),
+            phases: self.phases.iter().map(|phase| phase.map(rounded)).collect(),
+            requests,
         }
     }
 
@@ -89,7 +110,7 @@ impl Score {
         let rows_per_s = rows_per_s(trace);
         let recoveries: Vec<Option<f64>> = (1..reference.phases.len())
             // In an outage there is nothing to reach.
-            .filter(|phase| reference.phases[*phase].2 > reference.rows_per_s * 0.05)
+            .filter(|phase| reference.phases[*phase][2] > reference.rows_per_s * 0.05)
             .map(|phase| converged(trace, reference, phase))
             .collect();
         let longest = recoveries.iter().copied().collect::<Option<Vec<f64>>>();
@@ -158,7 +179,7 @@ fn rate(events: &[f64], from: f64, until: f64) -> f64 {
 
 /// Seconds from a phase's beginning until three windows are near the reference.
 fn converged(trace: &Trace, reference: &Reference, phase: usize) -> Option<f64> {
-    let &(from, until, wanted) = reference.phases.get(phase)?;
+    let &[from, until, wanted] = reference.phases.get(phase)?;
     let is_last = phase + 1 == reference.phases.len();
     let until = if is_last { done_at(trace) } else { until };
     let window = reference.window();

@@ -190,7 +190,8 @@ impl Pace {
             number,
             refused: self.refused,
         });
-        if self.is_chance() {
+        // Where a limit is told, others who use the same key take what is missing.
+        if told.is_none() && self.is_chance() {
             return;
         }
         let has_outgrown = self.has_outgrown(sent_at);
