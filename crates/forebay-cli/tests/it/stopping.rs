@@ -33,7 +33,7 @@ fn a_first_signal_finishes_what_is_in_flight() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 143)] {
         for order in ["input", "completed"] {
             let folder = Folder::with("in.txt", items(ITEMS));
-            let mut sim = Simulator::slow("60ms");
+            let mut sim = Simulator::slow("200ms");
             let arguments = [&JUDGED[..], &["--order", order]].concat();
             let run = sim.run(&folder, &arguments).start();
             sim.wait_for_answers(10);
