@@ -158,6 +158,7 @@ fn endpoint(provider: Dialect) -> Endpoint {
         token_field: TokenField::MaxCompletionTokens,
         rate_headers: RateHeaders::Unknown,
         seed: forebay::catalogue::Seed::None,
+        http: forebay::endpoint::HttpVersion::Auto,
     }
 }
 

@@ -152,5 +152,6 @@ fn endpoint(provider: Dialect) -> Endpoint {
         token_field: TokenField::MaxTokens,
         rate_headers: forebay::catalogue::RateHeaders::Unknown,
         seed: forebay::catalogue::Seed::None,
+        http: forebay::endpoint::HttpVersion::Auto,
     }
 }

@@ -17,7 +17,7 @@ use forebay::money::Usd;
 use forebay::price::{Price, PriceTable};
 use serde::Deserialize;
 
-use crate::args::{DialectArg, OnLengthArg, SchemaModeArg, StreamArg};
+use crate::args::{DialectArg, HttpArg, OnLengthArg, SchemaModeArg, StreamArg};
 use crate::env_vars;
 use values::NotNegative;
 pub(crate) use values::{Attempts, InFlight, Positive, SchemaRetries, Seconds, Share, Temperature};
@@ -162,6 +162,7 @@ pub(crate) struct EndpointEntry {
     #[serde(default)]
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) token_field: Option<TokenFieldName>,
+    pub(crate) http: Option<HttpArg>,
     pub(crate) concurrency: Option<InFlight>,
     pub(crate) target_utilization: Option<Share>,
     #[serde(default)]

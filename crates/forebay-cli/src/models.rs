@@ -104,7 +104,8 @@ async fn ask(
     };
     let endpoint = server.endpoint();
     let connector = network::connector()?;
-    let transport = Transport::new(endpoint.base_url.clone(), connector, timeouts)?;
+    let transport =
+        Transport::new(endpoint.base_url.clone(), connector, timeouts)?.speaking(endpoint.http);
     Ok(engine::models(&transport, endpoint).await)
 }
 

@@ -201,7 +201,8 @@ fn drive(
 ) -> Result<(Summary, Option<Exit>), Error> {
     let runtime = network::runtime()?;
     let endpoint = plan.endpoint();
-    let transport = Transport::new(endpoint.base_url.clone(), connector, plan.settings.timeouts)?;
+    let transport = Transport::new(endpoint.base_url.clone(), connector, plan.settings.timeouts)?
+        .speaking(endpoint.http);
     let (control, receiver) = engine::control();
     let stop_counting = Arc::new(AtomicBool::new(false));
     if let Some(counter) = source.counter() {

@@ -187,6 +187,7 @@ impl Client<'_> {
             token_field: TokenField::MaxCompletionTokens,
             rate_headers: setup.headers.rate_headers(),
             seed: forebay::catalogue::Seed::None,
+            http: forebay::endpoint::HttpVersion::Auto,
         }
     }
 

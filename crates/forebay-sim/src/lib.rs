@@ -75,6 +75,7 @@ pub use config::{
     Answers, Batches, Config, Faults, Latency, Limits, Outage, OutageKind, OutputLength, Ramp,
     RateHeaders, RetryAfter, Step, Tenant,
 };
+pub use connection::Http2;
 pub use dialect::{Dialect, Operation};
 pub use log::{DropReason, Event, LogRecord};
 pub use profile::{BadProfile, Profile};

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::batching::Engine;
 use crate::config::{Config, Faults};
-use crate::connection::Connection;
+use crate::connection;
 use crate::faults::{Strikes, is_fault_model};
 use crate::limits::Limiter;
 use crate::log::{Log, LogRecord};
@@ -56,7 +56,8 @@ impl Sim {
         client
     }
 
-    /// Serves one connection until either side closes it.
+    /// Serves one connection until either side closes it: HTTP/2 if the client begins like that,
+    /// be it by prior knowledge or because TLS has told it to, else HTTP/1.1.
     ///
     /// A reset drops `io`. Dropping the future drops the connection; a request in flight is
     /// then logged as dropped.
@@ -64,7 +65,7 @@ impl Sim {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        Connection::new(&self.shared, io, |_| {}).run().await;
+        connection::serve(&self.shared, io, |_| {}).await;
     }
 
     /// Accepts connections for ever and serves each on a task of its own.
@@ -125,7 +126,7 @@ impl Sim {
         let abort = |socket: &TcpStream| {
             let _ = socket.set_zero_linger();
         };
-        Connection::new(&self.shared, socket, abort).run().await;
+        connection::serve(&self.shared, socket, abort).await;
     }
 }
 

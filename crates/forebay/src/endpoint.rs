@@ -57,6 +57,32 @@ impl Dialect {
     }
 }
 
+/// The version of HTTP that is spoken with an endpoint.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum HttpVersion {
+    /// What the server picks in the TLS handshake, HTTP/2 if it can; HTTP/1.1 without TLS.
+    #[default]
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2; without TLS the server has to know it beforehand ("prior knowledge").
+    Http2,
+}
+
+impl HttpVersion {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [HttpVersion; 3] = [HttpVersion::Auto, HttpVersion::Http1, HttpVersion::Http2];
+
+    /// The name in flags and config: `auto`, `1.1` or `2`.
+    pub fn name(self) -> &'static str {
+        match self {
+            HttpVersion::Auto => "auto",
+            HttpVersion::Http1 => "1.1",
+            HttpVersion::Http2 => "2",
+        }
+    }
+}
+
 /// The name of the body member that caps output tokens in the OpenAI dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenField {
@@ -85,6 +111,8 @@ pub struct Endpoint {
     pub rate_headers: RateHeaders,
     /// What is known of the requests that it serves at once.
     pub seed: Seed,
+    /// The version of HTTP.
+    pub http: HttpVersion,
 }
 
 impl fmt::Debug for Endpoint {
@@ -99,6 +127,7 @@ impl fmt::Debug for Endpoint {
             .field("headers", &headers)
             .field("token_field", &self.token_field)
             .field("rate_headers", &self.rate_headers)
+            .field("http", &self.http)
             .finish()
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use forebay::endpoint::Dialect;
+use forebay::endpoint::{Dialect, HttpVersion};
 
 use super::Secret;
 
@@ -35,9 +35,38 @@ pub(crate) struct EndpointArgs {
     /// Allow plain http to a host that is not local
     #[arg(long, help_heading = ENDPOINT)]
     pub(crate) insecure_http: bool,
+    /// Version of HTTP: what the server picks under TLS, 1.1, or 2 [default: auto]
+    #[arg(long, value_name = "VERSION", help_heading = ENDPOINT)]
+    pub(crate) http: Option<HttpArg>,
     /// Configuration file [default: forebay.toml, if there is one]
     #[arg(long, value_name = "FILE", help_heading = ENDPOINT)]
     pub(crate) config: Option<PathBuf>,
+}
+
+// A version of HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+pub(crate) enum HttpArg {
+    // HTTP/2 under TLS if the server can, else 1.1
+    #[serde(rename = "auto")]
+    Auto,
+    // HTTP/1.1
+    #[value(name = "1.1")]
+    #[serde(rename = "1.1")]
+    Http1,
+    // HTTP/2, without TLS too
+    #[value(name = "2")]
+    #[serde(rename = "2")]
+    Http2,
+}
+
+impl From<HttpArg> for HttpVersion {
+    fn from(name: HttpArg) -> HttpVersion {
+        match name {
+            HttpArg::Auto => HttpVersion::Auto,
+            HttpArg::Http1 => HttpVersion::Http1,
+            HttpArg::Http2 => HttpVersion::Http2,
+        }
+    }
 }
 
 // A wire dialect in which models answer.

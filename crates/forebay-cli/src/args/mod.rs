@@ -20,7 +20,7 @@ pub(crate) use ask::AskArgs;
 pub(crate) use cache::{CacheArgs, CacheClearArgs, CacheCommand, CacheCommandArgs, CacheStatsArgs};
 pub(crate) use check::CheckArgs;
 pub(crate) use cookbook::{CookbookArgs, Secret};
-pub(crate) use endpoint::{DialectArg, EndpointArgs};
+pub(crate) use endpoint::{DialectArg, EndpointArgs, HttpArg};
 pub(crate) use proxy::{DirectionArg, ProxyArgs};
 pub(crate) use run::{DurabilityArg, MOST_ATTEMPTS, OrderArg, ProgressArg, RunArgs, StreamArg};
 pub(crate) use shape::{MOST_SCHEMA_RETRIES, OnLengthArg, SchemaModeArg, ShapeArgs};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use forebay::catalogue::{self, Provider};
-use forebay::endpoint::{ApiKey, BaseUrl, Dialect, Endpoint, TokenField};
+use forebay::endpoint::{ApiKey, BaseUrl, Dialect, Endpoint, HttpVersion, TokenField};
 use forebay::error::Error;
 use forebay::route::{self, Route, Target};
 use http::header::{HeaderName, HeaderValue};
@@ -194,6 +194,7 @@ fn simulated(to: &EndpointArgs, dialect: Dialect) -> Result<Server, Error> {
             token_field: TokenField::MaxCompletionTokens,
             rate_headers: forebay::catalogue::RateHeaders::Unknown,
             seed: forebay::catalogue::Seed::None,
+            http: to.http.map_or(HttpVersion::Auto, HttpVersion::from),
         },
         simulated: true,
     })
@@ -220,11 +221,20 @@ fn real(to: &EndpointArgs, place: Place<'_>) -> Result<Server, Error> {
         seed: place.habits.seed_at(&base_url),
         base_url,
         token_field,
+        http: http(to, place),
     };
     Ok(Server {
         endpoint,
         simulated: false,
     })
+}
+
+/// The flag, else the file, else what the server picks.
+fn http(to: &EndpointArgs, place: Place<'_>) -> HttpVersion {
+    let by_file = place.entry.and_then(|entry| entry.http);
+    to.http
+        .or(by_file)
+        .map_or(HttpVersion::Auto, HttpVersion::from)
 }
 
 /// The flag, else the environment (of the providers' own endpoints), else the file, else the

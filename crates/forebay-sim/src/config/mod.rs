@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::batching::Batching;
+use crate::connection::Http2;
 use crate::faults::Rules;
 use crate::script::Script;
 
@@ -58,6 +59,8 @@ pub struct Config {
     pub faults: Faults,
     /// Rules by which faults strike, asked after the script. Default: none.
     pub rules: Rules,
+    /// HTTP/2 for clients that speak it. Default: 100 streams per connection, no faults.
+    pub http2: Http2,
     /// Decides each request by code; asked before anything else is. Default `None`.
     pub script: Option<Script>,
     /// The only accepted key. Default `None`: any nonempty key passes.
@@ -89,6 +92,7 @@ impl Default for Config {
             batches: Batches::default(),
             faults: Faults::default(),
             rules: Rules::default(),
+            http2: Http2::default(),
             script: None,
             required_key: None,
             models: vec!["sim-small".to_owned(), "sim-large".to_owned()],
@@ -117,6 +121,7 @@ impl fmt::Debug for Config {
             .field("batches", &self.batches)
             .field("faults", &self.faults)
             .field("rules", &self.rules)
+            .field("http2", &self.http2)
             .field("script", &self.script.is_some())
             .field("required_key", &self.required_key.is_some())
             .field("models", &self.models)

@@ -3,6 +3,7 @@
 //! Owns the connection and its buffers. Never decides what an answer says; `plan` does.
 
 mod endless;
+mod front;
 mod page;
 mod spoil;
 mod stream;
@@ -12,7 +13,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::dialect::{Around, Dialect, Frames, Operation, Step};
 use crate::faults::decide;
@@ -23,10 +24,14 @@ use crate::route::Route;
 use crate::script::{Action, Call, Oddity, Shape};
 use crate::sim::Shared;
 use crate::ticket::Ticket;
+pub use front::Http2;
 use wire::Wire;
 
 /// The bytes of an answer's head, roughly.
 const HEAD_ESTIMATE: usize = 300;
+
+/// The first bytes of a connection that are read to see what it speaks; most requests fit.
+const FIRST_READ: usize = 8 * 1024;
 
 /// What becomes of the connection after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +41,28 @@ enum Flow {
     Reset,
 }
 
-/// One connection.
+/// Serves a connection until either side closes it: HTTP/2 if it begins like that, else HTTP/1.1.
+pub(crate) async fn serve<IO>(shared: &Arc<Shared>, mut io: IO, abort: fn(&IO))
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let id = shared.counters.connection();
+    let mut begun = Vec::with_capacity(FIRST_READ);
+    while begun.len() < front::PREFACE.len() && front::PREFACE.starts_with(&begun) {
+        match io.read_buf(&mut begun).await {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => return,
+        }
+    }
+    if begun.starts_with(front::PREFACE) {
+        return front::serve(shared, io, begun, id).await;
+    }
+    let mut connection = Connection::numbered(shared, io, abort, id);
+    connection.input = Input::begun(begun);
+    connection.run().await;
+}
+
+/// One connection of HTTP/1.1.
 #[derive(Debug)]
 pub(crate) struct Connection<'s, IO> {
     shared: &'s Arc<Shared>,
@@ -57,12 +83,12 @@ impl<'s, IO> Connection<'s, IO>
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    pub(crate) fn new(shared: &'s Arc<Shared>, io: IO, abort: fn(&IO)) -> Self {
+    fn numbered(shared: &'s Arc<Shared>, io: IO, abort: fn(&IO), id: u64) -> Self {
         Connection {
             shared,
             io,
             abort,
-            id: shared.counters.connection(),
+            id,
             requests: 0,
             input: Input::default(),
             output: Output::default(),
@@ -71,7 +97,7 @@ where
     }
 
     /// Serves requests until either side closes the connection.
-    pub(crate) async fn run(mut self) {
+    async fn run(mut self) {
         loop {
             let request = match self.input.request(&mut self.io).await {
                 Ok(Some(request)) => request,

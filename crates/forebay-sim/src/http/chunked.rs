@@ -19,28 +19,28 @@ enum Expect {
 
 /// A decoder for one body.
 #[derive(Debug)]
-pub(super) struct Decoder {
+pub(crate) struct Decoder {
     expect: Expect,
 }
 
 /// The body is not in chunked form.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct BadChunk;
+pub(crate) struct BadChunk;
 
 impl Decoder {
-    pub(super) fn new() -> Decoder {
+    pub(crate) fn new() -> Decoder {
         Decoder {
             expect: Expect::Size,
         }
     }
 
     /// Whether the whole body was decoded.
-    pub(super) fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.expect == Expect::Nothing
     }
 
     /// Decodes what it can into `body` and returns how many bytes of `input` that took.
-    pub(super) fn decode(&mut self, input: &[u8], body: &mut Vec<u8>) -> Result<usize, BadChunk> {
+    pub(crate) fn decode(&mut self, input: &[u8], body: &mut Vec<u8>) -> Result<usize, BadChunk> {
         let mut taken = 0;
         loop {
             let rest = &input[taken..];

@@ -58,6 +58,14 @@ pub(crate) struct Input {
 }
 
 impl Input {
+    /// A connection of which these bytes were read already.
+    pub(crate) fn begun(data: Vec<u8>) -> Input {
+        Input {
+            data,
+            ..Input::default()
+        }
+    }
+
     /// Reads one whole request; `None` if the connection ended before its first byte.
     pub(crate) async fn request<IO>(&mut self, io: &mut IO) -> Result<Option<Request>, ReadError>
     where

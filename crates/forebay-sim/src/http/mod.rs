@@ -9,6 +9,7 @@ mod multipart;
 mod output;
 mod query;
 
+pub(crate) use chunked::Decoder as ChunkDecoder;
 pub(crate) use head::{Head, Method, Span};
 pub(crate) use input::{Input, ReadError, Request};
 pub(crate) use multipart::{Field, fields};

@@ -231,6 +231,7 @@ impl Provider {
             token_field: self.token_field_at(&base_url),
             rate_headers: self.rate_headers_at(&base_url),
             seed: self.seed_at(&base_url),
+            http: crate::endpoint::HttpVersion::Auto,
             key: key.map(|key| self.with_header(key, None)),
             headers: Vec::new(),
             base_url,

@@ -12,7 +12,7 @@ use super::places::{Known, Places, Purpose};
 use super::{Client, Inner, env};
 use crate::catalogue;
 use crate::config::{Concurrency, EngineSettings, Limits, RetrySettings, Timeouts};
-use crate::endpoint::{ApiKey, BaseUrl, Endpoint};
+use crate::endpoint::{ApiKey, BaseUrl, Endpoint, HttpVersion};
 use crate::error::Error;
 use crate::price::{Price, PriceTable};
 use crate::transport::{Connector, tls_config};
@@ -60,6 +60,7 @@ impl Wanted {
 struct Allows {
     env: bool,
     insecure_http: bool,
+    http: HttpVersion,
 }
 
 impl Default for ClientBuilder {
@@ -197,6 +198,16 @@ impl ClientBuilder {
         self
     }
 
+    /// The version of HTTP that is spoken with endpoints that name none themselves.
+    ///
+    /// Default: [`HttpVersion::Auto`]. [`HttpVersion::Http2`] over plain http needs a server that
+    /// knows of it beforehand.
+    #[must_use]
+    pub fn http(mut self, version: HttpVersion) -> ClientBuilder {
+        self.allows.http = version;
+        self
+    }
+
     /// The way to the network: TLS settings of one's own, or pipes in memory for tests. Default:
     /// TCP, and TLS with Mozilla's certificate authorities.
     #[must_use]
@@ -280,6 +291,7 @@ fn known(
         endpoints,
         reads_env: allows.env,
         insecure_http: allows.insecure_http,
+        http: allows.http,
         ..Known::default()
     };
     let mut told = Vec::new();

@@ -77,6 +77,7 @@ mod tests {
             token_field: TokenField::MaxTokens,
             rate_headers: crate::catalogue::RateHeaders::Unknown,
             seed: crate::catalogue::Seed::None,
+            http: crate::endpoint::HttpVersion::Auto,
         };
         let pipes = Connector::Memory(MemoryConnector::new(drop));
         let transport = Transport::new(endpoint.base_url.clone(), pipes, Timeouts::default());

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use super::{env, lock};
 use crate::catalogue::Provider;
 use crate::config::Timeouts;
-use crate::endpoint::{ApiKey, Dialect, Endpoint};
+use crate::endpoint::{ApiKey, Dialect, Endpoint, HttpVersion};
 use crate::error::Error;
 use crate::route::{self, Target};
 use crate::transport::{Connector, Transport};
@@ -31,6 +31,8 @@ pub(super) struct Known {
     pub(super) base_urls: HashMap<String, String>,
     pub(super) reads_env: bool,
     pub(super) insecure_http: bool,
+    /// For endpoints that name no version themselves.
+    pub(super) http: HttpVersion,
 }
 
 /// Where requests go.
@@ -39,7 +41,7 @@ pub(super) struct Places {
     known: Known,
     connector: Connector,
     timeouts: Timeouts,
-    transports: Mutex<HashMap<String, Arc<Transport>>>,
+    transports: Mutex<HashMap<(String, HttpVersion), Arc<Transport>>>,
 }
 
 impl Known {
@@ -147,14 +149,18 @@ impl Places {
 
     /// The connections to an endpoint, shared by all its models.
     pub(super) fn transport(&self, endpoint: &Endpoint) -> Result<Arc<Transport>, Error> {
-        let url = endpoint.base_url.to_string();
+        let http = match endpoint.http {
+            HttpVersion::Auto => self.known.http,
+            HttpVersion::Http1 | HttpVersion::Http2 => endpoint.http,
+        };
+        let url = (endpoint.base_url.to_string(), http);
         let mut transports = lock(&self.transports);
         if let Some(transport) = transports.get(&url) {
             return Ok(Arc::clone(transport));
         }
         let connector = self.connector.clone();
         let transport = Transport::new(endpoint.base_url.clone(), connector, self.timeouts)?;
-        let transport = Arc::new(transport);
+        let transport = Arc::new(transport.speaking(http));
         transports.insert(url, Arc::clone(&transport));
         Ok(transport)
     }

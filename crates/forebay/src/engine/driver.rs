@@ -95,6 +95,7 @@ impl std::fmt::Debug for Run<'_> {
 ///     token_field: TokenField::MaxTokens,
 ///     rate_headers: forebay::catalogue::RateHeaders::Unknown,
 ///     seed: forebay::catalogue::Seed::None,
+///     http: forebay::endpoint::HttpVersion::Auto,
 /// };
 /// let input = InputSpec { locations: vec![Location::Path("tickets.txt".into())], ..Default::default() };
 /// let parameters = Parameters { model: "llama3".into(), ..Default::default() };

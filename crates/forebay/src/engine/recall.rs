@@ -156,6 +156,7 @@ mod tests {
             token_field: TokenField::MaxTokens,
             rate_headers: crate::catalogue::RateHeaders::Unknown,
             seed: crate::catalogue::Seed::None,
+            http: crate::endpoint::HttpVersion::Auto,
         };
         let body = r#"{"model":"m","input":"x"}"#;
         let item = Item {

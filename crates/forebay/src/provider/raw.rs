@@ -203,6 +203,7 @@ mod tests {
             token_field: TokenField::MaxTokens,
             rate_headers: crate::catalogue::RateHeaders::Unknown,
             seed: crate::catalogue::Seed::None,
+            http: crate::endpoint::HttpVersion::Auto,
         }
     }
 

@@ -23,6 +23,7 @@ pub(super) fn endpoint(dialect: Dialect) -> Endpoint {
         token_field: TokenField::MaxCompletionTokens,
         rate_headers: crate::catalogue::RateHeaders::Unknown,
         seed: crate::catalogue::Seed::None,
+        http: crate::endpoint::HttpVersion::Auto,
     }
 }
 

@@ -9,11 +9,13 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
 use super::memory::MemoryConnector;
-use super::network::Way;
-use crate::endpoint::BaseUrl;
+use super::network::{Socketed, Way};
+use super::timings::Opening;
+use crate::endpoint::{BaseUrl, HttpVersion};
 use crate::error::Error;
 use crate::outcome::{Failure, FailureKind};
 
@@ -50,12 +52,26 @@ pub fn tls_config(extra_roots_pem: Option<&[u8]>) -> Result<Arc<rustls::ClientCo
         .map_err(|error| Error::config(format!("TLS cannot be set up: {error}")))?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // A transport replaces them by those of the version that it is to speak.
+    config.alpn_protocols = protocols(HttpVersion::Auto);
     Ok(Arc::new(config))
 }
 
+/// What a client offers in the TLS handshake, the best first.
+fn protocols(version: HttpVersion) -> Vec<Vec<u8>> {
+    let names: &[&[u8]] = match version {
+        HttpVersion::Auto => &[H2, b"http/1.1"],
+        HttpVersion::Http1 => &[b"http/1.1"],
+        HttpVersion::Http2 => &[H2],
+    };
+    names.iter().map(|name| name.to_vec()).collect()
+}
+
+/// The name of HTTP/2 in the TLS handshake (RFC 9113, section 3.2).
+const H2: &[u8] = b"h2";
+
 /// Why there is no connection.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Unconnected {
     pub(super) failure: Failure,
     /// The machine lacks descriptors or ports: waiting helps, for as long as this.
@@ -71,17 +87,71 @@ impl From<Failure> for Unconnected {
     }
 }
 
+/// A connected byte stream, and how it came about.
+#[derive(Debug)]
+pub(super) struct Connected {
+    pub(super) stream: Stream,
+    pub(super) opening: Opening,
+    /// Whether both sides are to speak HTTP/2.
+    pub(super) is_h2: bool,
+}
+
 impl Connector {
-    pub(super) async fn connect(&self, origin: &BaseUrl, way: &Way) -> Result<Stream, Unconnected> {
+    /// The same connector, which offers this version of HTTP in handshakes.
+    pub(super) fn speaking(self, version: HttpVersion) -> Connector {
         match self {
-            Connector::Memory(memory) => Ok(Stream::Memory(memory.open())),
+            Connector::Memory(memory) => Connector::Memory(memory),
             Connector::Net(tls) => {
-                let tcp = way.open(origin).await?;
-                if origin.tls {
-                    Ok(open_tls(tls, origin, tcp).await?)
-                } else {
-                    Ok(Stream::Tcp(tcp))
+                // What sessions can be resumed with is shared by all copies.
+                let mut tls = rustls::ClientConfig::clone(&tls);
+                tls.alpn_protocols = protocols(version);
+                Connector::Net(Arc::new(tls))
+            }
+        }
+    }
+
+    pub(super) async fn connect(
+        &self,
+        origin: &BaseUrl,
+        way: &Way,
+        version: HttpVersion,
+    ) -> Result<Connected, Unconnected> {
+        let is_h2 = version == HttpVersion::Http2;
+        match self {
+            Connector::Memory(memory) => Ok(Connected {
+                stream: Stream::Memory(memory.open()),
+                opening: Opening::default(),
+                is_h2,
+            }),
+            Connector::Net(tls) => {
+                let Socketed { tcp, dns, connect } = way.open(origin).await?;
+                let opening = Opening {
+                    dns,
+                    connect,
+                    tls: Duration::ZERO,
+                };
+                if !origin.tls {
+                    return Ok(Connected {
+                        stream: Stream::Tcp(tcp),
+                        opening,
+                        is_h2,
+                    });
                 }
+                let began = Instant::now();
+                let stream = open_tls(tls, origin, tcp).await?;
+                let is_h2 = stream.get_ref().1.alpn_protocol() == Some(H2);
+                if version == HttpVersion::Http2 && !is_h2 {
+                    let why = format!("{} does not offer HTTP/2", origin.host);
+                    return Err(Failure::new(FailureKind::Connect, why).into());
+                }
+                Ok(Connected {
+                    stream: Stream::Tls(Box::new(stream)),
+                    opening: Opening {
+                        tls: began.elapsed(),
+                        ..opening
+                    },
+                    is_h2,
+                })
             }
         }
     }
@@ -91,7 +161,7 @@ async fn open_tls(
     config: &Arc<rustls::ClientConfig>,
     origin: &BaseUrl,
     tcp: TcpStream,
-) -> Result<Stream, Failure> {
+) -> Result<TlsStream<TcpStream>, Failure> {
     let host = &origin.host;
     let name = ServerName::try_from(host.clone()).map_err(|_| {
         let why = format!("{host} is no name that a certificate can have");
@@ -100,7 +170,6 @@ async fn open_tls(
     tokio_rustls::TlsConnector::from(Arc::clone(config))
         .connect(name, tcp)
         .await
-        .map(|tls| Stream::Tls(Box::new(tls)))
         .map_err(|error| {
             let inner = error
                 .get_ref()

@@ -18,12 +18,14 @@ use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
 use super::connect::Stream;
+use super::sockets::Socket;
+use super::timings::Opening;
 use crate::outcome::{Failure, FailureKind};
 
 /// The largest answer body: far above the largest real one, far below memory.
 pub(super) const MAX_BODY: usize = 64 << 20;
 /// The largest answer head.
-const MAX_HEAD: usize = 64 << 10;
+pub(super) const MAX_HEAD: usize = 64 << 10;
 
 type Driver = http1::Connection<TokioIo<Stream>, Full<Bytes>>;
 
@@ -34,12 +36,17 @@ pub(super) struct Connection {
     driver: Option<Pin<Box<Driver>>>,
     exchanges: u64,
     idle_since: Instant,
+    opening: Opening,
+    /// Its place among the origin's sockets.
+    _socket: Socket,
 }
 
 /// Why a request got no response head.
 pub(super) enum Ended {
     /// The connection was closed before the request was written: sending it elsewhere is free.
     NeverSent,
+    /// The server has said that it did not look at the request, and is likely to have too many.
+    Refused,
     /// The connection ended after the request may have been sent.
     Closed(String),
     /// What came back is not HTTP.
@@ -79,7 +86,11 @@ impl Collected {
 }
 
 impl Connection {
-    pub(super) async fn new(stream: Stream) -> Result<Connection, Failure> {
+    pub(super) async fn new(
+        stream: Stream,
+        socket: Socket,
+        opening: Opening,
+    ) -> Result<Connection, Failure> {
         let (sender, driver) = http1::Builder::new()
             .max_buf_size(MAX_HEAD.max(8192))
             .handshake(TokioIo::new(stream))
@@ -90,11 +101,18 @@ impl Connection {
             driver: Some(Box::pin(driver)),
             exchanges: 0,
             idle_since: Instant::now(),
+            opening,
+            _socket: socket,
         })
     }
 
     pub(super) fn is_reused(&self) -> bool {
         self.exchanges > 0
+    }
+
+    /// How it was opened, unless it has served an exchange before.
+    pub(super) fn opening(&self) -> Option<Opening> {
+        (!self.is_reused()).then_some(self.opening)
     }
 
     pub(super) fn idle_since(&self) -> Instant {

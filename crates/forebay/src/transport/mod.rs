@@ -4,42 +4,52 @@
 //! been sent, and knows nothing of dialects.
 //!
 //! ```text
-//! exchange ─► pool: idle connection? ─► alive? ─► write request ─► head ─► body ─► back to pool
-//!                │ none                    │ no: next one
-//!                └► connect (deadline, bounded number under way)
+//! exchange ─► origin ─► HTTP/1.1: idle connection? ─► alive? ─► write request ─► head ─► body
+//!                │          │ none                   │ no: next one     ▲
+//!                │          └► connect (deadline, bounded number)       │
+//!                └───► HTTP/2: connection with a free stream? ──────────┘
+//!                           └► none: one connection for many who wait
 //! ```
 
+mod carrier;
 mod clock;
 mod connect;
 mod connection;
 mod encoding;
+mod http2;
 mod memory;
 mod network;
 mod opened;
+mod origin;
 mod pool;
 mod room;
+mod shards;
+mod sockets;
+mod streams;
+mod timings;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderMap, HeaderValue};
-use tokio::time::{Instant, sleep};
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
+use tokio::time::Instant;
 
 pub use connect::{Connector, tls_config};
 pub use memory::MemoryConnector;
 pub use network::{Asked, Network};
 pub use opened::{Opened, Progress};
+pub use timings::{Opening, Timings};
 
 use crate::config::Timeouts;
-use crate::endpoint::BaseUrl;
+use crate::endpoint::{BaseUrl, HttpVersion};
 use crate::error::Error;
 use crate::outcome::{Failure, FailureKind, Phase};
-use clock::{ActiveClock, Alarm};
-use connect::Unconnected;
-use connection::{Connection, Ended};
+use carrier::Carrier;
+use clock::Alarm;
+use connection::Ended;
 use network::{System, Way};
-use pool::Pool;
+use origin::{Origin, Parts};
 use room::Room;
 
 /// How often an exchange moves to another connection because a pooled one turned out closed
@@ -50,20 +60,17 @@ const NEVER_SENT_MOVES: u32 = 100;
 /// before the request came: a round trip to the other side of the world, and some more.
 const STALE_WITHIN: Duration = Duration::from_secs(1);
 
-/// Distance of two tries while the machine has no free descriptors or ports.
-const EXHAUSTED_WAIT: Duration = Duration::from_millis(50);
+/// How often an exchange moves to another stream because a server refused to look at it: once
+/// because it allows fewer streams than was known, and a few times more because of others.
+const REFUSED_MOVES: u32 = 4;
 
 /// One origin and the way to it.
 #[derive(Debug)]
 pub struct Transport {
-    origin: BaseUrl,
+    origin: Arc<Origin>,
     host: HeaderValue,
-    connector: Connector,
-    way: Way,
-    pool: Pool,
     room: Room,
     timeouts: Timeouts,
-    clock: ActiveClock,
 }
 
 /// The part of requests that is always the same.
@@ -72,6 +79,9 @@ pub struct Call {
     method: http::Method,
     uri: http::Uri,
     headers: HeaderMap,
+    /// The same for HTTP/2, where the host is part of the URI.
+    whole_uri: http::Uri,
+    headers_h2: HeaderMap,
 }
 
 impl Call {
@@ -89,6 +99,19 @@ impl Call {
         *request.headers_mut() = self.headers.clone();
         request
     }
+
+    fn request_h2(&self, length: usize) -> http::Request<()> {
+        let mut request = http::Request::new(());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.whole_uri.clone();
+        *request.version_mut() = http::Version::HTTP_2;
+        *request.headers_mut() = self.headers_h2.clone();
+        if length > 0 {
+            let headers = request.headers_mut();
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        request
+    }
 }
 
 /// The answer to a request, whole.
@@ -102,6 +125,8 @@ pub struct Answer {
     pub body: Bytes,
     /// When the head arrived, by the local clock.
     pub arrived: SystemTime,
+    /// How long the steps up to the head took.
+    pub timings: Timings,
 }
 
 /// Why there is no answer.
@@ -126,36 +151,55 @@ impl Transport {
     ) -> Result<Transport, Error> {
         let host = HeaderValue::from_str(&origin.host_header())
             .map_err(|_| Error::config("the base URL's host cannot be sent as a header"))?;
+        let way = Arc::new(Way::new(Arc::new(System)));
         Ok(Transport {
-            pool: Pool::new(origin.tls),
-            room: Room::new(),
-            origin,
+            origin: Origin::new(Parts::new(origin, connector, way, timeouts)),
             host,
-            connector,
-            way: Way::new(Arc::new(System)),
+            room: Room::new(),
             timeouts,
-            clock: ActiveClock::default(),
         })
     }
 
     /// The same transport, which asks this for addresses and sockets instead of the operating
-    /// system.
+    /// system; it has no connections yet.
     #[must_use]
     pub fn over(self, network: Arc<dyn Network>) -> Transport {
+        self.changed(|parts| parts.way = Arc::new(Way::new(network)))
+    }
+
+    /// The same transport, which speaks this version of HTTP; it has no connections yet.
+    ///
+    /// Default: [`HttpVersion::Auto`].
+    #[must_use]
+    pub fn speaking(self, version: HttpVersion) -> Transport {
+        self.changed(|parts| parts.version = version)
+    }
+
+    /// The same transport with at most so many connections open, at least 1; it has none yet.
+    ///
+    /// Default: 28,000, about as many as one address can have to one other.
+    #[must_use]
+    pub fn most_connections(self, most: usize) -> Transport {
+        self.changed(|parts| parts.most_sockets = most)
+    }
+
+    fn changed(self, change: impl FnOnce(&mut Parts)) -> Transport {
+        let mut parts = self.origin.parts.clone();
+        change(&mut parts);
         Transport {
-            way: Way::new(network),
+            origin: Origin::new(parts),
             ..self
         }
     }
 
     /// Leaves a time out of all deadlines: the process was stopped, or the machine asleep.
     pub fn slept(&self, time: Duration) {
-        self.clock.slept(time);
+        self.origin.clock.slept(time);
     }
 
     /// Closes connections that have idled for too long; another client may wait for their place.
     pub fn sweep(&self) {
-        self.pool.sweep();
+        self.origin.sweep();
     }
 
     /// What all requests to a path have in common, made once.
@@ -163,16 +207,28 @@ impl Transport {
     /// # Errors
     /// When the path cannot be part of a URL.
     pub fn call(&self, path: &str, headers: &HeaderMap) -> Result<Call, Error> {
-        let uri = path
-            .parse()
-            .map_err(|_| Error::config(format!("the path {path:?} cannot be part of a URL")))?;
+        let bad = || Error::config(format!("the path {path:?} cannot be part of a URL"));
+        let uri: http::Uri = path.parse().map_err(|_| bad())?;
+        let scheme = if self.origin.parts.url.tls {
+            "https"
+        } else {
+            "http"
+        };
+        let whole_uri = http::Uri::builder()
+            .scheme(scheme)
+            .authority(self.host.as_bytes())
+            .path_and_query(uri.path_and_query().map_or("/", |path| path.as_str()))
+            .build()
+            .map_err(|_| bad())?;
+        let headers_h2 = headers.clone();
         let mut headers = headers.clone();
         headers.insert(HOST, self.host.clone());
-        let method = http::Method::POST;
         Ok(Call {
-            method,
+            method: http::Method::POST,
             uri,
             headers,
+            whole_uri,
+            headers_h2,
         })
     }
 
@@ -182,7 +238,8 @@ impl Transport {
     /// When no whole answer arrives in time.
     ///
     /// # Cancel safety
-    /// Dropping the future closes its connection; the provider may have received the request.
+    /// Dropping the future closes its connection, or resets its stream over HTTP/2; the provider may
+    /// have received the request.
     pub async fn exchange(&self, call: &Call, body: &Bytes) -> Result<Answer, NoAnswer> {
         let opened = self.open(call, body).await?;
         opened.collect().await.map_err(no_answer)
@@ -196,80 +253,56 @@ impl Transport {
     /// # Cancel safety
     /// As for [`Transport::exchange`]; the same holds for dropping what it gives.
     pub async fn open(&self, call: &Call, body: &Bytes) -> Result<Opened<'_>, NoAnswer> {
-        let deadline = self.clock.now() + self.timeouts.total;
-        let mut moves = 0;
+        let deadline = self.origin.clock.now() + self.timeouts.total;
+        let (mut moves, mut refusals) = (0, 0);
         loop {
-            let connection = self.connection(deadline).await?;
-            match self.send(connection, call.request(body), deadline).await {
+            let carrier = self.origin.carrier(deadline).await.map_err(no_answer)?;
+            let failure = match self.send(carrier, (call, body), deadline).await {
                 Ok(opened) => return Ok(opened),
-                Err(Lost::NeverSent) if moves < NEVER_SENT_MOVES => moves += 1,
-                Err(Lost::NeverSent) => {
-                    return Err(no_answer(Failure::new(
-                        FailureKind::Connect,
-                        "each new connection was closed before the request was sent",
-                    )));
+                Err(Lost::NeverSent) if moves < NEVER_SENT_MOVES => {
+                    moves += 1;
+                    continue;
                 }
+                Err(Lost::Refused) if refusals < REFUSED_MOVES => {
+                    refusals += 1;
+                    continue;
+                }
+                Err(Lost::NeverSent) => Failure::new(
+                    FailureKind::Connect,
+                    "each new connection was closed before the request was sent",
+                ),
+                Err(Lost::Refused) => Failure::new(
+                    FailureKind::Overloaded,
+                    "the server refused each stream of the request without looking at it",
+                ),
                 Err(Lost::NoAnswer(failure, stale)) => return Err(NoAnswer { failure, stale }),
-            }
-        }
-    }
-
-    /// A pooled connection, or a new one; waits while the machine has no room for one.
-    async fn connection(&self, deadline: Instant) -> Result<Connection, NoAnswer> {
-        let began = self.clock.now();
-        loop {
-            while let Some(mut connection) = self.pool.take() {
-                if connection.is_alive().await {
-                    return Ok(connection);
-                }
-            }
-            let Unconnected { failure, wait } = match self.connect(deadline).await {
-                Ok(connection) => return Ok(connection),
-                Err(none) => none,
             };
-            let now = self.clock.now();
-            let may_wait = wait.is_some_and(|wait| now - began < wait);
-            if !may_wait || now >= deadline {
-                return Err(no_answer(failure));
-            }
-            sleep(EXHAUSTED_WAIT).await;
-        }
-    }
-
-    async fn connect(&self, deadline: Instant) -> Result<Connection, Unconnected> {
-        // Waiting for a place is no fault of the server's and takes nothing off its deadline.
-        let _place = self.pool.connect_place().await;
-        let end = deadline.min(self.clock.now() + self.timeouts.connect);
-        let connecting = self.connector.connect(&self.origin, &self.way);
-        match self.clock.timeout_at(end, connecting).await {
-            Ok(stream) => Ok(Connection::new(stream?).await?),
-            Err(_) => Err(timed_out(Phase::Connect, self.timeouts.connect).into()),
+            return Err(no_answer(failure));
         }
     }
 
     async fn send(
         &self,
-        mut connection: Connection,
-        request: http::Request<http_body_util::Full<Bytes>>,
+        mut carrier: Carrier,
+        (call, body): (&Call, &Bytes),
         deadline: Instant,
     ) -> Result<Opened<'_>, Lost> {
-        let reused = connection.is_reused();
+        let opening = carrier.opening();
         let sent = Instant::now();
-        let end = deadline.min(self.clock.now() + self.timeouts.first_byte);
-        let sending = connection.send(request);
-        let response = match self.clock.timeout_at(end, sending).await {
-            Ok(Ok(response)) => response,
+        let clock = &self.origin.clock;
+        let end = deadline.min(clock.now() + self.timeouts.first_byte);
+        let head = match clock.timeout_at(end, carrier.send(call, body)).await {
+            Ok(Ok(head)) => head,
             Ok(Err(Ended::NeverSent)) => return Err(Lost::NeverSent),
+            Ok(Err(Ended::Refused)) => return Err(Lost::Refused),
             Ok(Err(Ended::Closed(why))) => {
                 let failure = Failure::new(
                     FailureKind::Truncated,
                     format!("the connection ended before the answer began: {why}"),
                 );
                 // Later than that, the server may well have worked on it.
-                let stale = reused && sent.elapsed() < STALE_WITHIN;
-                if stale {
-                    self.pool.distrust(connection.idle_since());
-                }
+                let stale = sent.elapsed() < STALE_WITHIN
+                    && carrier.is_stale(opening.is_none(), &self.origin.pool);
                 return Err(Lost::NoAnswer(failure, stale));
             }
             Ok(Err(Ended::Bad(kind, why))) => {
@@ -280,15 +313,18 @@ impl Transport {
                 return Err(Lost::NoAnswer(late, false));
             }
         };
-        let arrived = SystemTime::now();
-        let (head, incoming) = response.into_parts();
+        let timings = Timings {
+            opening,
+            first_byte: sent.elapsed(),
+            http2: carrier.is_http2(),
+        };
         Ok(Opened {
             transport: self,
-            connection,
-            incoming,
+            carrier,
             status: head.status,
             headers: head.headers,
-            arrived,
+            arrived: SystemTime::now(),
+            timings,
             deadline,
             first_chunk_end: end,
             read: 0,
@@ -298,7 +334,7 @@ impl Transport {
     }
 
     fn late(&self, phase: Phase, limit: Duration, deadline: Instant) -> Failure {
-        if self.clock.now() >= deadline {
+        if self.origin.clock.now() >= deadline {
             timed_out(Phase::Total, self.timeouts.total)
         } else {
             timed_out(phase, limit)
@@ -309,6 +345,7 @@ impl Transport {
 /// Why an exchange on one connection gave no answer.
 enum Lost {
     NeverSent,
+    Refused,
     NoAnswer(Failure, bool),
 }
 

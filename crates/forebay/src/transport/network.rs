@@ -8,20 +8,23 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::connect::Unconnected;
 use crate::endpoint::BaseUrl;
 use crate::outcome::{Failure, FailureKind};
 
-/// How long one address of a name is tried when there is a next one: a route that leads nowhere must
-/// not use up the whole deadline.
-const PER_ADDRESS: Duration = Duration::from_secs(4);
+/// How long an address is tried alone when there is a next one; RFC 8305 recommends as much
+/// ("connection attempt delay", section 8).
+const HEAD_START: Duration = Duration::from_millis(250);
 /// How long a resolver may think when earlier addresses are at hand; glibc asks its next server
 /// after five seconds.
 const SLOW_LOOKUP: Duration = Duration::from_secs(3);
@@ -87,47 +90,137 @@ fn set_options(tcp: &TcpStream) {
 #[derive(Debug)]
 pub(super) struct Way {
     network: Arc<dyn Network>,
+    known: Mutex<Known>,
+    /// Held by the one who asks the resolver; the others wait for the same answer.
+    asking: tokio::sync::Mutex<()>,
+    /// Counts the sockets asked for, so that they are spread over all addresses.
+    turn: AtomicUsize,
+}
+
+/// What is known of a name.
+#[derive(Debug, Default)]
+struct Known {
     /// The addresses that the resolver named last.
-    known: Mutex<Vec<SocketAddr>>,
+    addresses: Vec<SocketAddr>,
+    /// The answer to the last question, and how many were asked.
+    last: Option<Result<Vec<SocketAddr>, Failure>>,
+    questions: u64,
+    /// Those of them that another one was faster than when they were tried last.
+    silent: Vec<SocketAddr>,
+}
+
+/// A connected socket, and how long the steps to it took.
+#[derive(Debug)]
+pub(super) struct Socketed {
+    pub(super) tcp: TcpStream,
+    pub(super) dns: Duration,
+    pub(super) connect: Duration,
 }
 
 impl Way {
     pub(super) fn new(network: Arc<dyn Network>) -> Way {
         Way {
             network,
-            known: Mutex::new(Vec::new()),
+            known: Mutex::default(),
+            asking: tokio::sync::Mutex::new(()),
+            turn: AtomicUsize::new(0),
         }
     }
 
-    /// A socket to the first address that accepts one.
-    pub(super) async fn open(&self, origin: &BaseUrl) -> Result<TcpStream, Unconnected> {
+    /// A socket to the address that accepts one first.
+    ///
+    /// Addresses are tried one after the other, each with a small head start on the next.
+    pub(super) async fn open(&self, origin: &BaseUrl) -> Result<Socketed, Unconnected> {
         let (host, port) = (&*origin.host, origin.port);
-        let mut errors = Vec::new();
-        let mut addresses = self.addresses(host, port).await?.into_iter().peekable();
-        while let Some(address) = addresses.next() {
-            let connecting = self.network.connect(address);
-            let connected = match addresses.peek() {
-                Some(_) => timeout(PER_ADDRESS, connecting).await,
-                // Nothing is left to save time for.
-                None => Ok(connecting.await),
-            };
-            match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-                Ok(tcp) => return Ok(tcp),
-                Err(error) => errors.push((address, error)),
+        let began = Instant::now();
+        let addresses = self.addresses(host, port).await?;
+        let found = Instant::now();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let order = order(&addresses, &self.lock().silent, turn);
+        match self.race(order).await {
+            Ok(tcp) => Ok(Socketed {
+                tcp,
+                dns: found - began,
+                connect: found.elapsed(),
+            }),
+            Err(errors) => {
+                let why = match errors.last() {
+                    Some((_, error)) => error.to_string(),
+                    None => "the name has no address".to_owned(),
+                };
+                let message = format!("cannot connect to {host}:{port}: {why}");
+                Err(Unconnected {
+                    failure: Failure::new(FailureKind::Connect, message),
+                    wait: wait_for_free(&errors),
+                })
             }
         }
-        let message = match errors.last() {
-            Some((_, error)) => format!("cannot connect to {host}:{port}: {error}"),
-            None => format!("cannot connect to {host}:{port}: the name has no address"),
-        };
-        Err(Unconnected {
-            failure: Failure::new(FailureKind::Connect, message),
-            wait: wait_for_free(&errors),
-        })
     }
 
+    /// The first socket that any of these addresses gives, or what each of them said.
+    async fn race(&self, order: Vec<SocketAddr>) -> Result<TcpStream, Tried> {
+        let mut rest = order.into_iter();
+        let mut errors = Vec::new();
+        let mut tries = FuturesUnordered::new();
+        let mut open = Vec::new();
+        loop {
+            if let Some(address) = rest.next() {
+                open.push(address);
+                let connecting = self.network.connect(address);
+                tries.push(async move { (address, connecting.await) });
+            } else if tries.is_empty() {
+                return Err(errors);
+            }
+            let ended = match rest.len() {
+                // Nothing is left to save time for.
+                0 => tries.next().await,
+                _ => match timeout(HEAD_START, tries.next()).await {
+                    Ok(ended) => ended,
+                    Err(_) => continue,
+                },
+            };
+            match ended {
+                Some((address, Ok(tcp))) => {
+                    self.note(address, open);
+                    return Ok(tcp);
+                }
+                Some((address, Err(error))) => errors.push((address, error)),
+                None => {}
+            }
+        }
+    }
+
+    /// Notes which of the addresses that were tried answered first: it is tried before the others.
+    fn note(&self, first: SocketAddr, tried: Vec<SocketAddr>) {
+        let mut known = self.lock();
+        known.silent.retain(|silent| !tried.contains(silent));
+        let others = tried.into_iter().filter(|address| *address != first);
+        known.silent.extend(others);
+    }
+
+    /// The addresses of the host; those who ask at the same time share one question.
     async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
-        let known = self.lock().clone();
+        let questions = self.lock().questions;
+        let _asking = self.asking.lock().await;
+        {
+            let known = self.lock();
+            if let Some(last) = known.last.as_ref().filter(|_| known.questions > questions) {
+                return last.clone();
+            }
+        }
+        let answer = self.ask(host, port).await;
+        let mut known = self.lock();
+        known.questions += 1;
+        if let Ok(addresses) = &answer {
+            known.addresses.clone_from(addresses);
+            known.silent.retain(|silent| addresses.contains(silent));
+        }
+        known.last = Some(answer.clone());
+        answer
+    }
+
+    async fn ask(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+        let known = self.lock().addresses.clone();
         let lookup = self.network.resolve(host, port);
         let found = if known.is_empty() {
             lookup.await
@@ -136,10 +229,7 @@ impl Way {
             found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
         };
         match found {
-            Ok(found) if !found.is_empty() => {
-                self.lock().clone_from(&found);
-                Ok(found)
-            }
+            Ok(found) if !found.is_empty() => Ok(found),
             // Names of providers seldom move, and resolvers often fail.
             Ok(_) | Err(_) if !known.is_empty() => Ok(known),
             Ok(none) => Ok(none),
@@ -147,10 +237,41 @@ impl Way {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<SocketAddr>> {
-        // A list is only ever replaced as a whole.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
+        // The guarded operations cannot panic halfway.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What addresses said that gave no socket.
+type Tried = Vec<(SocketAddr, io::Error)>;
+
+/// The order in which addresses are tried: the family that the resolver names first goes first and
+/// the two take turns (RFC 8305, section 4); within a family each address is the first in its
+/// turn, so that connections are spread over all; those that were silent come last.
+fn order(addresses: &[SocketAddr], silent: &[SocketAddr], turn: usize) -> Vec<SocketAddr> {
+    let Some(first) = addresses.first() else {
+        return Vec::new();
+    };
+    let family = |is_v6: bool| -> Vec<SocketAddr> {
+        let mut family: Vec<_> = addresses
+            .iter()
+            .copied()
+            .filter(|address| address.is_ipv6() == is_v6)
+            .collect();
+        let start = turn.checked_rem(family.len()).unwrap_or(0);
+        family.rotate_left(start);
+        family
+    };
+    let mut one = family(first.is_ipv6()).into_iter();
+    let mut other = family(!first.is_ipv6()).into_iter();
+    let mut order = Vec::with_capacity(addresses.len());
+    while order.len() < addresses.len() {
+        order.extend(one.next());
+        order.extend(other.next());
+    }
+    order.sort_by_key(|address| silent.contains(address));
+    order
 }
 
 /// `dns`: the name does not exist. `dns_unavailable`: nobody could tell.
@@ -209,98 +330,4 @@ fn wait_for_free(errors: &[(SocketAddr, io::Error)]) -> Option<Duration> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_that_does_not_exist_is_told_from_a_resolver_that_fails() {
-        let code = |text: &str| {
-            let text = format!("{LOOKUP_FAILED}{text}");
-            let failure = unresolved("h.example", &io::Error::other(text));
-            assert!(!failure.message.contains("lookup"), "{}", failure.message);
-            failure.provider_code
-        };
-        assert_eq!(code("Name or service not known").as_deref(), Some("dns"));
-        assert_eq!(code("Name does not resolve").as_deref(), Some("dns"));
-        for text in [
-            "Temporary failure in name resolution",
-            "Try again",
-            "Too many open files",
-        ] {
-            assert_eq!(code(text).as_deref(), Some("dns_unavailable"), "{text}");
-        }
-    }
-
-    /// Knows a name once and never says anything again.
-    #[derive(Debug, Default)]
-    struct Hanging(std::sync::atomic::AtomicBool);
-
-    impl Network for Hanging {
-        fn resolve<'a>(&'a self, _: &'a str, port: u16) -> Asked<'a, Vec<SocketAddr>> {
-            let again = self.0.swap(true, std::sync::atomic::Ordering::Relaxed);
-            Box::pin(async move {
-                if again {
-                    std::future::pending::<()>().await;
-                }
-                Ok(vec![SocketAddr::from(([192, 0, 2, 1], port))])
-            })
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_resolver_that_hangs_is_not_waited_for_when_addresses_are_known() {
-        let way = Way::new(Arc::new(Hanging::default()));
-        let first = way.addresses("h", 80).await.unwrap();
-        let began = tokio::time::Instant::now();
-        assert_eq!(way.addresses("h", 80).await.unwrap(), first);
-        assert!(began.elapsed() < SLOW_LOOKUP * 2);
-    }
-
-    /// Nobody at these addresses ever answers; keeps those that were tried.
-    #[derive(Debug)]
-    struct BlackHoles(Vec<SocketAddr>, Mutex<Vec<SocketAddr>>);
-
-    impl Network for BlackHoles {
-        fn resolve<'a>(&'a self, _: &'a str, _: u16) -> Asked<'a, Vec<SocketAddr>> {
-            Box::pin(async { Ok(self.0.clone()) })
-        }
-
-        fn connect(&self, address: SocketAddr) -> Asked<'_, TcpStream> {
-            self.1.lock().unwrap().push(address);
-            Box::pin(std::future::pending())
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn only_an_address_that_has_a_next_one_is_given_up_early() {
-        let addresses: Vec<SocketAddr> = (1..=2).map(|n| ([192, 0, 2, n], 80).into()).collect();
-        let origin = BaseUrl::parse("http://h").unwrap();
-        for n in [1, 2] {
-            let holes = Arc::new(BlackHoles(addresses[..n].to_vec(), Mutex::default()));
-            let way = Way::new(Arc::clone(&holes) as Arc<dyn Network>);
-            let opened = timeout(Duration::from_secs(60), way.open(&origin)).await;
-            assert!(opened.is_err(), "the connect deadline is somebody else's");
-            assert_eq!(*holes.1.lock().unwrap(), addresses[..n]);
-        }
-    }
-
-    #[test]
-    fn only_a_lack_that_may_pass_is_waited_for() {
-        let v4: SocketAddr = "127.0.0.1:1".parse().unwrap();
-        let v6: SocketAddr = "[::1]:1".parse().unwrap();
-        let wait = |errors: &[(SocketAddr, i32)]| {
-            let errors: Vec<_> = errors
-                .iter()
-                .map(|(address, code)| (*address, io::Error::from_raw_os_error(*code)))
-                .collect();
-            wait_for_free(&errors)
-        };
-        assert_eq!(wait(&[]), None);
-        assert_eq!(wait(&[(v4, libc::ECONNREFUSED)]), None);
-        assert_eq!(wait(&[(v4, libc::EMFILE)]), Some(Duration::MAX));
-        assert_eq!(wait(&[(v4, libc::EADDRNOTAVAIL)]), Some(PORTS_WAIT));
-        assert_eq!(wait(&[(v6, libc::EADDRNOTAVAIL)]), Some(PORTS_WAIT));
-        let no_ipv6 = [(v4, libc::ECONNREFUSED), (v6, libc::EADDRNOTAVAIL)];
-        assert_eq!(wait(&no_ipv6), None);
-    }
-}
+mod tests;

@@ -7,13 +7,14 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, HeaderMap};
-use hyper::body::{Body as _, Incoming};
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
+use super::carrier::Carrier;
 use super::clock::Alarm;
-use super::connection::{Collected, Connection, MAX_BODY};
+use super::connection::{Collected, MAX_BODY};
 use super::room::is_large;
+use super::timings::Timings;
 use super::{Answer, Transport, encoding, timed_out};
 use crate::outcome::{Failure, FailureKind, Phase};
 
@@ -24,15 +25,16 @@ const TRAILING: Duration = Duration::from_millis(100);
 /// An answer whose head has arrived.
 ///
 /// # Cancel safety
-/// Dropping it closes its connection; the provider may go on and bill the whole answer.
+/// Dropping it closes its connection, or resets its stream over HTTP/2; the provider may go on and
+/// bill the whole answer.
 #[derive(Debug)]
 pub struct Opened<'t> {
     pub(super) transport: &'t Transport,
-    pub(super) connection: Connection,
-    pub(super) incoming: Incoming,
+    pub(super) carrier: Carrier,
     pub(super) status: http::StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) arrived: SystemTime,
+    pub(super) timings: Timings,
     /// When the whole exchange has to be over, by the transport's clock.
     pub(super) deadline: Instant,
     /// When the first piece of content has to be there.
@@ -58,6 +60,11 @@ impl<'t> Opened<'t> {
         self.arrived
     }
 
+    /// How long the steps up to here took.
+    pub fn timings(&self) -> Timings {
+        self.timings
+    }
+
     /// Whether pieces of the body can be understood before all of it is there.
     pub fn is_readable_in_pieces(&self) -> bool {
         let coding = self.headers.get(CONTENT_ENCODING);
@@ -70,7 +77,7 @@ impl<'t> Opened<'t> {
     /// When the body is cut, stalls, is too large, or takes too long altogether.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
         let idle = self.transport.timeouts.idle;
-        let end = self.transport.clock.now() + idle;
+        let end = self.transport.origin.clock.now() + idle;
         self.chunk_until(end, Phase::BetweenChunks, idle).await
     }
 
@@ -82,9 +89,9 @@ impl<'t> Opened<'t> {
         phase: Phase,
         limit: Duration,
     ) -> Result<Option<Bytes>, Failure> {
-        let clock = &self.transport.clock;
+        let clock = &*self.transport.origin.clock;
         let end = self.deadline.min(end);
-        let reading = self.connection.read(&mut self.incoming);
+        let reading = self.carrier.read();
         let failure = match self.alarm.guard(clock, end, reading).await {
             Ok(Ok(Some(chunk))) => {
                 self.read += chunk.len();
@@ -110,7 +117,7 @@ impl<'t> Opened<'t> {
         let timeouts = &self.transport.timeouts;
         if has_begun {
             Progress {
-                end: self.transport.clock.now() + timeouts.idle,
+                end: self.transport.origin.clock.now() + timeouts.idle,
                 phase: Phase::BetweenChunks,
                 limit: timeouts.idle,
             }
@@ -140,13 +147,17 @@ impl<'t> Opened<'t> {
         if self.place.is_some() || !is_large(kept) {
             return Ok(());
         }
-        let Transport { clock, room, .. } = self.transport;
+        let Transport { origin, room, .. } = self.transport;
         // What is packed becomes larger than it says.
-        let rest = self.incoming.size_hint().exact();
+        let rest = self.carrier.rest();
         let length = rest
             .filter(|_| self.is_readable_in_pieces())
             .and_then(|rest| self.read.checked_add(usize::try_from(rest).ok()?));
-        match clock.timeout_at(self.deadline, room.place(length)).await {
+        match origin
+            .clock
+            .timeout_at(self.deadline, room.place(length))
+            .await
+        {
             Ok(place) => {
                 self.place = place;
                 Ok(())
@@ -169,7 +180,7 @@ impl<'t> Opened<'t> {
                 Ok(Some(chunk)) => body.push(chunk),
                 Ok(None) => break,
                 Err(_) if is_error => {
-                    self.connection.give_up();
+                    self.carrier.give_up();
                     break;
                 }
                 Err(failure) => return Err(failure),
@@ -189,6 +200,7 @@ impl<'t> Opened<'t> {
             headers: std::mem::take(&mut self.headers),
             body,
             arrived: self.arrived,
+            timings: self.timings,
         };
         self.release().await;
         Ok(answer)
@@ -196,7 +208,7 @@ impl<'t> Opened<'t> {
 
     /// Gives the connection back when the content is over: waits a moment for the body's end.
     pub async fn close(mut self) {
-        let end = self.transport.clock.now() + TRAILING;
+        let end = self.transport.origin.clock.now() + TRAILING;
         while let Ok(Some(_)) = self
             .chunk_until(end, Phase::Total, self.transport.timeouts.total)
             .await
@@ -204,9 +216,8 @@ impl<'t> Opened<'t> {
         self.release().await;
     }
 
-    async fn release(mut self) {
-        self.connection.settle().await;
-        self.transport.pool.put(self.connection);
+    async fn release(self) {
+        self.transport.origin.release(self.carrier).await;
     }
 }
 

@@ -1,81 +1,73 @@
-//! Idle connections of one origin, the last used first.
+//! Idle HTTP/1.1 connections of one origin, the last used first.
+//!
+//! Owns who uses which of them next, and how long they may idle. Never opens one.
+//!
+//! Each core has a stack of its own, so that threads do not meet at a lock; a thread whose stack
+//! is empty looks at the others' before it opens a connection.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::connection::Connection;
+use super::shards::Shards;
 
 /// How long a plain-text connection may idle: below the five seconds after which Node and
 /// uvicorn servers close.
 const PLAIN_IDLE: Duration = Duration::from_secs(4);
-/// How long a TLS connection may idle: public front ends keep them for minutes.
-const TLS_IDLE: Duration = Duration::from_secs(55);
-/// Connects under way at once: enough to be quick, few enough not to overrun a listen queue.
-const CONNECTS: usize = 128;
+/// How long a TLS connection may idle: below the sixty seconds of Amazon's load balancers, the
+/// shortest among public front ends.
+pub(super) const TLS_IDLE: Duration = Duration::from_secs(55);
 
-/// A stack of idle connections.
+/// Stacks of idle connections.
 #[derive(Debug)]
 pub(super) struct Pool {
-    idle: Mutex<Vec<Connection>>,
-    connects: Semaphore,
+    idle: Shards<Vec<Connection>>,
     max_idle: Duration,
 }
 
 impl Pool {
     pub(super) fn new(tls: bool) -> Pool {
         Pool {
-            idle: Mutex::new(Vec::new()),
-            connects: Semaphore::new(CONNECTS),
+            idle: Shards::new(),
             max_idle: if tls { TLS_IDLE } else { PLAIN_IDLE },
         }
     }
 
-    /// The connection that was used last, if it did not idle for too long.
+    /// The connection that this core used last, or another one, if it did not idle for too long.
     pub(super) fn take(&self) -> Option<Connection> {
-        let mut idle = self.lock();
-        let connection = idle.pop()?;
-        if connection.idle_since().elapsed() > self.max_idle {
-            // All others have idled for longer.
-            idle.clear();
-            return None;
-        }
-        Some(connection)
+        self.idle.each().find_map(|mut idle| {
+            let connection = idle.pop()?;
+            if connection.idle_since().elapsed() > self.max_idle {
+                // All others of this stack have idled for longer.
+                idle.clear();
+                return None;
+            }
+            Some(connection)
+        })
     }
 
     /// Keeps a connection for later, unless it cannot be used again.
     pub(super) fn put(&self, connection: Connection) {
         if connection.is_reusable() {
-            self.lock().push(connection);
+            self.idle.own().push(connection);
         }
     }
 
     /// Drops the connections that were last used no later than one that turned out closed: what
     /// closed it, such as a restart or a forgetful NAT, has most likely closed them too.
     pub(super) fn distrust(&self, closed: Instant) {
-        self.lock().retain(|c| c.idle_since() > closed);
+        for mut idle in self.idle.each() {
+            idle.retain(|c| c.idle_since() > closed);
+        }
     }
 
     /// Drops the connections that have idled for too long.
     pub(super) fn sweep(&self) {
-        let mut idle = self.lock();
-        // The one used last is the last.
-        let expired = idle.partition_point(|c| c.idle_since().elapsed() > self.max_idle);
-        idle.drain(..expired);
-    }
-
-    /// A place among the connects under way.
-    pub(super) async fn connect_place(&self) -> Option<SemaphorePermit<'_>> {
-        // The semaphore is never closed.
-        self.connects.acquire().await.ok()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
-        // The guarded operations cannot panic halfway.
-        self.idle
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        for mut idle in self.idle.each() {
+            // The one used last is the last.
+            let expired = idle.partition_point(|c| c.idle_since().elapsed() > self.max_idle);
+            idle.drain(..expired);
+        }
     }
 }

@@ -123,6 +123,7 @@ impl Scenario {
             token_field: TokenField::MaxCompletionTokens,
             rate_headers: forebay::catalogue::RateHeaders::Unknown,
             seed: forebay::catalogue::Seed::None,
+            http: forebay::endpoint::HttpVersion::Auto,
         }
     }
 
@@ -181,6 +182,7 @@ impl Scenario {
         let over_sockets = matches!(connector, Connector::Net(_));
         let mut transport =
             Transport::new(endpoint.base_url.clone(), connector, self.settings.timeouts).unwrap();
+        transport = transport.speaking(endpoint.http);
         if let Some(network) = &self.network {
             transport = transport.over(Arc::clone(network));
         }

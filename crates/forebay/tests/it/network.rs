@@ -12,6 +12,9 @@ mod bytes;
 /// Answers that come late or never, and clocks that leap.
 mod deadlines;
 
+/// HTTP/2.
+mod http2;
+
 /// Names that do not resolve.
 mod names;
 

@@ -98,6 +98,7 @@ impl Case {
                 token_field: TokenField::MaxCompletionTokens,
                 rate_headers: forebay::catalogue::RateHeaders::Unknown,
                 seed: forebay::catalogue::Seed::None,
+                http: forebay::endpoint::HttpVersion::Auto,
             },
             plain: fs::read(path.join("body.json")).ok(),
             stream: fs::read(path.join("body.sse")).ok(),

@@ -18,6 +18,7 @@ fn endpoint(dialect: Dialect) -> Endpoint {
         token_field: TokenField::MaxTokens,
         rate_headers: crate::catalogue::RateHeaders::Unknown,
         seed: crate::catalogue::Seed::None,
+        http: crate::endpoint::HttpVersion::Auto,
     }
 }
 

@@ -33,6 +33,7 @@ fn endpoint(dialect: Dialect, rate_headers: RateHeaders) -> Endpoint {
         token_field: TokenField::MaxTokens,
         rate_headers,
         seed: crate::catalogue::Seed::None,
+        http: crate::endpoint::HttpVersion::Auto,
     }
 }
 

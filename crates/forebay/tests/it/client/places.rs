@@ -14,6 +14,7 @@ fn endpoint(name: &str, dialect: Dialect, url: &str) -> Endpoint {
         token_field: TokenField::MaxTokens,
         rate_headers: forebay::catalogue::RateHeaders::Unknown,
         seed: forebay::catalogue::Seed::None,
+        http: forebay::endpoint::HttpVersion::Auto,
     }
 }
 

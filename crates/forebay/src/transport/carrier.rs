@@ -1,0 +1,105 @@
+//! What carries one exchange: an HTTP/1.1 connection of its own, or a stream of an HTTP/2 one.
+
+use bytes::Bytes;
+use hyper::body::{Body as _, Incoming};
+
+use super::Call;
+use super::connection::{Connection, Ended};
+use super::http2::Exchange;
+use super::pool::Pool;
+use super::timings::Opening;
+use crate::outcome::FailureKind;
+
+/// The carrier of one exchange.
+///
+/// # Cancel safety
+/// Dropping it closes the connection, or resets the stream.
+#[derive(Debug)]
+pub(super) enum Carrier {
+    Http1(Connection, Option<Incoming>),
+    Http2(Exchange),
+}
+
+impl Carrier {
+    /// How its connection was opened, unless it has served an exchange before.
+    pub(super) fn opening(&self) -> Option<Opening> {
+        match self {
+            Carrier::Http1(connection, _) => connection.opening(),
+            Carrier::Http2(exchange) => exchange.opening(),
+        }
+    }
+
+    pub(super) fn is_http2(&self) -> bool {
+        matches!(self, Carrier::Http2(_))
+    }
+
+    /// Writes a request and waits for the head of its answer.
+    pub(super) async fn send(
+        &mut self,
+        call: &Call,
+        body: &Bytes,
+    ) -> Result<http::response::Parts, Ended> {
+        match self {
+            Carrier::Http1(connection, incoming) => {
+                let response = connection.send(call.request(body)).await?;
+                let (head, body) = response.into_parts();
+                *incoming = Some(body);
+                Ok(head)
+            }
+            Carrier::Http2(exchange) => {
+                let request = call.request_h2(body.len());
+                exchange.send(request, body.clone()).await
+            }
+        }
+    }
+
+    /// Reads the next part of the body; `None` at its end.
+    pub(super) async fn read(&mut self) -> Result<Option<Bytes>, (FailureKind, String)> {
+        match self {
+            Carrier::Http1(connection, Some(incoming)) => connection.read(incoming).await,
+            Carrier::Http1(_, None) => Ok(None),
+            Carrier::Http2(exchange) => exchange.read().await,
+        }
+    }
+
+    /// Bytes of the body that are still to come, when that is known.
+    pub(super) fn rest(&self) -> Option<u64> {
+        match self {
+            Carrier::Http1(_, incoming) => incoming.as_ref()?.size_hint().exact(),
+            Carrier::Http2(exchange) => exchange.rest(),
+        }
+    }
+
+    /// Whether a connection that ended without an answer had most likely been given up before the
+    /// request came. When it was idle among others, those are distrusted too.
+    pub(super) fn is_stale(&self, was_reused: bool, pool: &Pool) -> bool {
+        match self {
+            Carrier::Http1(connection, _) if was_reused => {
+                pool.distrust(connection.idle_since());
+                true
+            }
+            Carrier::Http1(..) => false,
+            Carrier::Http2(exchange) => exchange.is_unanswered(),
+        }
+    }
+
+    /// Does without the rest of the answer: its connection or stream ends.
+    pub(super) fn give_up(&mut self) {
+        match self {
+            Carrier::Http1(connection, _) => connection.give_up(),
+            // Dropping it does.
+            Carrier::Http2(_) => {}
+        }
+    }
+
+    /// Gives the connection back when the answer is over.
+    pub(super) async fn release(self, pool: &Pool) {
+        match self {
+            Carrier::Http1(mut connection, _) => {
+                connection.settle().await;
+                pool.put(connection);
+            }
+            Carrier::Http2(_) => {}
+        }
+    }
+}
