@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use forebay::catalogue::{RateHeaders, Seed};
-use forebay::endpoint::{ApiKey, BaseUrl, Dialect, Endpoint, TokenField};
+use forebay::endpoint::{ApiKey, BaseUrl, Dialect, Endpoint, HttpVersion, TokenField};
 use forebay::engine;
 use forebay::item::{Content, Item, Parameters, Request};
 use forebay::provider::sse::Decoder;
@@ -27,6 +27,7 @@ pub(crate) fn endpoint() -> Endpoint {
         token_field: TokenField::MaxCompletionTokens,
         rate_headers: RateHeaders::Unknown,
         seed: Seed::None,
+        http: HttpVersion::Auto,
     }
 }
 
