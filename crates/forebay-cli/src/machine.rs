@@ -3,6 +3,8 @@
 use std::num::NonZeroUsize;
 
 use forebay::config::Concurrency;
+use forebay::endpoint::HttpVersion;
+use forebay::transport::STREAMS_PER_CONNECTION;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Files that a run needs besides its connections: input, output, journal, the runtime.
@@ -23,7 +25,7 @@ pub(crate) fn raise_open_files() -> Option<u64> {
 
 /// The attempts in flight that open files allow.
 ///
-/// An attempt has one connection, and idle connections are those of earlier attempts; a simulated
+/// An attempt has one connection, or a share of one over HTTP/2, and idle connections are those of earlier attempts; a simulated
 /// provider in the same process holds the other end of each.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Room {
@@ -33,10 +35,16 @@ pub(crate) struct Room {
 
 impl Room {
     /// What this many open files allow.
-    pub(crate) fn of(files: u64, is_simulated: bool) -> Room {
+    pub(crate) fn of(files: u64, is_simulated: bool, http: HttpVersion) -> Room {
         let files_each = if is_simulated { 2 } else { 1 };
-        let room = files.saturating_sub(OTHER_FILES) / files_each;
-        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        let connections = files.saturating_sub(OTHER_FILES) / files_each;
+        let attempts_each = match http {
+            // The server may pick either.
+            HttpVersion::Auto | HttpVersion::Http1 => 1,
+            HttpVersion::Http2 => STREAMS_PER_CONNECTION,
+        };
+        let room = usize::try_from(connections).unwrap_or(usize::MAX);
+        let room = room.saturating_mul(attempts_each);
         Room {
             files,
             most: NonZeroUsize::new(room).unwrap_or(NonZeroUsize::MIN),
@@ -68,7 +76,7 @@ mod tests {
     use super::*;
 
     fn capped(files: u64, wanted: Concurrency) -> (String, bool) {
-        let (concurrency, word) = Room::of(files, false).cap(wanted);
+        let (concurrency, word) = Room::of(files, false, HttpVersion::Auto).cap(wanted);
         (format!("{concurrency:?}"), word.is_some())
     }
 
@@ -93,7 +101,17 @@ mod tests {
 
     #[test]
     fn a_simulated_provider_needs_files_too() {
-        let (concurrency, _) = Room::of(256, true).cap(Concurrency::DEFAULT);
+        let (concurrency, _) = Room::of(256, true, HttpVersion::Http1).cap(Concurrency::DEFAULT);
         assert_eq!(format!("{concurrency:?}"), "Auto { max: 96 }");
+    }
+
+    #[test]
+    fn streams_share_the_files_of_their_connection() {
+        let wanted = Concurrency::Fixed(NonZeroUsize::new(19_000).unwrap());
+        let (concurrency, word) = Room::of(256, false, HttpVersion::Http2).cap(wanted);
+        assert_eq!(
+            (format!("{concurrency:?}"), word),
+            ("Fixed(19000)".into(), None)
+        );
     }
 }

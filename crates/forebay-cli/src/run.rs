@@ -86,7 +86,8 @@ fn perform(
     }
     network::start_simulator(&mut plan.server, args.quiet)?;
     let is_simulated = plan.server.is_simulated();
-    let room = machine::raise_open_files().map(|files| Room::of(files, is_simulated));
+    let http = plan.endpoint().http;
+    let room = machine::raise_open_files().map(|files| Room::of(files, is_simulated, http));
     if let Some(room) = room {
         let (concurrency, word) = room.cap(plan.settings.concurrency);
         plan.settings.concurrency = concurrency;

@@ -79,6 +79,12 @@ fn config(args: &SimArgs) -> Result<Config, Error> {
     faults.reset = args.reset.unwrap_or(faults.reset);
     faults.cut = args.cut.unwrap_or(faults.cut);
     faults.stall = args.stall.unwrap_or(faults.stall);
+    let http2 = &mut config.http2;
+    if let Some(streams) = args.h2_streams {
+        http2.max_streams = u32::try_from(streams).unwrap_or(u32::MAX);
+    }
+    http2.refuse_every = args.h2_refuse_every.unwrap_or(http2.refuse_every);
+    http2.go_away_after = args.h2_goaway_after.unwrap_or(http2.go_away_after);
     set_rules(&mut config.rules, args)?;
     check_chances(&config)?;
     Ok(config)

@@ -92,6 +92,9 @@ pub(crate) struct SimArgs {
     /// Requests at the same time
     #[arg(long, value_name = "N", help_heading = LIMITS, value_parser = values::at_least_one)]
     pub(crate) max_in_flight: Option<u64>,
+    /// Streams that a connection of HTTP/2 may have at once [default: 100]
+    #[arg(long, value_name = "N", help_heading = LIMITS, value_parser = values::at_least_one)]
+    pub(crate) h2_streams: Option<u64>,
     /// Send no rate headers
     #[arg(long, help_heading = LIMITS)]
     pub(crate) no_headers: bool,
@@ -115,6 +118,12 @@ pub(crate) struct SimArgs {
     /// Strike by the rules in a TOML file
     #[arg(long, value_name = "FILE", help_heading = FAULTS)]
     pub(crate) script: Option<PathBuf>,
+    /// Refuse each so many-th stream of a connection of HTTP/2 without looking at it
+    #[arg(long, value_name = "N", help_heading = FAULTS, value_parser = values::at_least_one)]
+    pub(crate) h2_refuse_every: Option<u64>,
+    /// Take no more than so many streams of a connection of HTTP/2, and say so with a GOAWAY
+    #[arg(long, value_name = "N", help_heading = FAULTS, value_parser = values::at_least_one)]
+    pub(crate) h2_goaway_after: Option<u64>,
     /// List the catalogue of faults, and end
     #[arg(long, help_heading = FAULTS)]
     pub(crate) list_faults: bool,

@@ -11,7 +11,7 @@ use forebay::error::Error;
 use forebay::money::Usd;
 use forebay::outcome::{Failure, Outcome, Reply, Usage};
 use forebay::price::ModelInfo;
-use forebay::transport::Connector;
+use forebay::transport::{Connector, Timings};
 
 use super::question::Question;
 use crate::plan::Server;
@@ -40,6 +40,8 @@ pub(super) struct Answer {
     /// From the start of the attempt that succeeded to its first content.
     pub(super) first_chunk: Option<Duration>,
     pub(super) attempts: u32,
+    /// How long the steps of the attempt that succeeded took.
+    pub(super) timings: Option<Timings>,
 }
 
 /// Where an answer's text goes as it comes.
@@ -125,6 +127,7 @@ impl Asked {
                 took: reply.duration,
                 first_chunk: reply.time_to_first_chunk,
                 attempts: reply.attempts,
+                timings: Some(reply.timings),
                 outcome: Ok(Reply {
                     text: Some(reply.text).filter(|text| !text.is_empty()),
                     tool_calls: reply.tool_calls,
@@ -140,6 +143,7 @@ impl Asked {
                 took: Duration::ZERO,
                 first_chunk: None,
                 attempts: failure.attempts,
+                timings: None,
                 outcome: Err(failure),
             },
         }

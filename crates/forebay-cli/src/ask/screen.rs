@@ -5,10 +5,12 @@
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use forebay::money::Usd;
 use forebay::outcome::FinishReason;
 use forebay::row::RowBody;
+use forebay::transport::Timings;
 
 use super::answer::{Answer, Asked};
 use crate::report::{one_line, units, what_happened};
@@ -71,9 +73,10 @@ impl Screen {
     /// An answer as one line of JSON, with the members of a row.
     pub(super) fn json(&mut self, asked: &Asked, answer: &Answer) -> io::Result<()> {
         let name = serde_json::to_string(&asked.name).unwrap_or_default();
+        let steps = answer.timings.as_ref().map_or_else(String::new, steps);
         let mut line = Vec::new();
         RowBody {
-            fields: &format!("\"asked\":{name}"),
+            fields: &format!("\"asked\":{name}{steps}"),
             outcome: &answer.outcome,
             cost: answer.cost,
             duration: Some(answer.took),
@@ -91,6 +94,23 @@ impl Screen {
         out.write_all(&line)?;
         out.flush()
     }
+}
+
+/// The steps of an exchange as a further field: those to an open connection only when it was
+/// opened for this answer.
+fn steps(timings: &Timings) -> String {
+    let version = if timings.http2 { "2" } else { "1.1" };
+    let seconds = |time: Duration| format!("{:.6}", time.as_secs_f64());
+    let opening = timings.opening.map_or_else(String::new, |opening| {
+        format!(
+            ",\"dns_s\":{},\"connect_s\":{},\"tls_s\":{}",
+            seconds(opening.dns),
+            seconds(opening.connect),
+            seconds(opening.tls)
+        )
+    });
+    let first_byte = seconds(timings.first_byte);
+    format!(",\"exchange\":{{\"http\":\"{version}\"{opening},\"first_byte_s\":{first_byte}}}")
 }
 
 /// What is shown of an answer: its JSON when a schema was asked for, its text, or its tool calls.

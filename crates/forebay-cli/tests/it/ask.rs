@@ -216,6 +216,15 @@ fn json_has_the_members_of_a_row() {
         "{}",
         rows[0]
     );
+    for (flag, spoken) in [("auto", "1.1"), ("1.1", "1.1"), ("2", "2")] {
+        let whole = ["ask", "--json", "--http", flag, "-m", "sim/gpt-4o", "hi"];
+        let rows = Folder::new().forebay(&whole).ends(0).rows();
+        let exchange = &rows[0]["exchange"];
+        assert_eq!(exchange["http"], spoken, "{exchange}");
+        assert!(exchange["first_byte_s"].as_f64().unwrap() > 0.0);
+        assert!(exchange["connect_s"].as_f64().unwrap() > 0.0);
+        assert_eq!(exchange["tls_s"], 0.0);
+    }
 }
 
 #[test]

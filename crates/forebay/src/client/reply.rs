@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use crate::engine::Answered;
 use crate::money::Usd;
 use crate::outcome::{Failure, FailureKind, FinishReason, Usage};
+use crate::transport::Timings;
 
 /// A finished answer.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub struct Reply {
     pub duration: Duration,
     /// From its start to the first content, when the answer was streamed.
     pub time_to_first_chunk: Option<Duration>,
+    /// How long the steps of that attempt took: to an open connection, and to the answer's head.
+    pub timings: Timings,
     /// The name that the provider gave the exchange, which its support asks for.
     pub request_id: Option<String>,
     /// The provider's own body, for what has no member here; of a streamed answer, the body that
@@ -54,6 +57,7 @@ impl Reply {
             attempts: answered.attempts,
             duration: answered.duration,
             time_to_first_chunk: answered.first_chunk,
+            timings: answered.timings,
             request_id: request_id.and_then(|id| id.to_str().ok().map(str::to_owned)),
             raw: answered.raw,
         }

@@ -12,7 +12,7 @@ use crate::endpoint::{Dialect, Endpoint};
 use crate::outcome::{Failure, FailureKind, Outcome, Reply};
 use crate::provider::{self, Delta, Encoded, StreamReader};
 use crate::told::Told;
-use crate::transport::{self, Call, NoAnswer, Opened, Transport};
+use crate::transport::{self, Call, NoAnswer, Opened, Timings, Transport};
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(super) struct Trace {
     pub(super) duration: Option<Duration>,
     /// From the permit to the first content of a streamed answer.
     pub(super) first_chunk: Option<Duration>,
+    /// How long the steps up to the answer's head took; `None` when none arrived whole.
+    pub(super) timings: Option<Timings>,
     /// The status of the answer; `None` when none arrived whole.
     #[cfg_attr(not(feature = "run"), expect(dead_code, reason = "only rows show it"))]
     pub(super) status: Option<u16>,
@@ -151,6 +153,7 @@ impl Way<'_> {
             outcome,
             more,
             trace: Trace {
+                timings: Some(answer.timings),
                 status: Some(answer.status),
                 request_id: provider::request_id(&answer.headers),
                 raw: answer.body,
@@ -170,6 +173,7 @@ impl Way<'_> {
     ) -> End {
         let headers = opened.headers().clone();
         let (status, arrived) = (opened.status(), opened.arrived());
+        let timings = Some(opened.timings());
         let request_id = provider::request_id(&headers);
         let told = provider::told_in_headers(self.endpoint, &headers).map(Box::new);
         let mut reader = StreamReader::new(self.endpoint, status, headers, arrived);
@@ -204,6 +208,7 @@ impl Way<'_> {
             trace: Trace {
                 duration: None,
                 first_chunk,
+                timings,
                 status: Some(status),
                 request_id,
                 raw: body.into(),

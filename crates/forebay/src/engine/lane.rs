@@ -31,7 +31,7 @@ use crate::outcome::{Failure, FailureKind, Reply, Usage};
 use crate::price::{ModelInfo, Price};
 use crate::provider::{Delta, Encoded};
 use crate::retry::{self, Budget, Decision, Tries};
-use crate::transport::Transport;
+use crate::transport::{Timings, Transport};
 
 /// The runtime's timers fire to the millisecond; waking sooner would only spin.
 const TIMER_GRAIN: Duration = Duration::from_millis(1);
@@ -54,6 +54,8 @@ pub(crate) struct Answered {
     pub(crate) duration: Duration,
     /// From its start to the first content of a streamed answer.
     pub(crate) first_chunk: Option<Duration>,
+    /// How long the steps to its head took.
+    pub(crate) timings: Timings,
     /// The name that the provider gave the exchange.
     pub(crate) request_id: Option<HeaderValue>,
     /// The provider's own body.
@@ -252,6 +254,7 @@ impl Lane {
             attempts,
             duration: trace.duration.unwrap_or_default(),
             first_chunk: trace.first_chunk,
+            timings: trace.timings.unwrap_or_default(),
             request_id: trace.request_id,
             raw: trace.raw,
         }

@@ -23,13 +23,13 @@ use crate::outcome::{Failure, FailureKind};
 /// Streams that one connection carries at most, however many more its peer allows: 5,000 requests
 /// at once were fastest over 50 connections, and RFC 9113 asks servers to allow no fewer (section
 /// 6.5.2).
-pub(super) const TARGET: usize = 100;
+pub const STREAMS_PER_CONNECTION: usize = 100;
 
 /// Bytes of one answer that may be on their way unread: as much as four megabytes a second need
 /// over the 60 ms of an ordinary distance, and few enough to be kept for each stream.
 const WINDOW: u32 = 256 << 10;
 /// The same of a whole connection: what one stream leaves unread never holds up another.
-const CONNECTION_WINDOW: u32 = WINDOW * TARGET as u32;
+const CONNECTION_WINDOW: u32 = WINDOW * STREAMS_PER_CONNECTION as u32;
 
 /// How often a connection with streams in flight is asked whether it is still there, as TCP's own
 /// probes ask; these also go through proxies that answer TCP's for a server that is gone.
@@ -159,7 +159,10 @@ impl Http2 {
     /// Streams that it carries at most; a peer that allows none is asked all the same, and says
     /// when it does.
     pub(super) fn most(&self) -> usize {
-        self.state.most.load(Ordering::Relaxed).clamp(1, TARGET)
+        self.state
+            .most
+            .load(Ordering::Relaxed)
+            .clamp(1, STREAMS_PER_CONNECTION)
     }
 
     pub(super) fn streams(&self) -> usize {

@@ -36,6 +36,7 @@ use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
 pub use connect::{Connector, tls_config};
+pub use http2::STREAMS_PER_CONNECTION;
 pub use memory::MemoryConnector;
 pub use network::{Asked, Network};
 pub use opened::{Opened, Progress};

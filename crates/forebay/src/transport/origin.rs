@@ -95,7 +95,7 @@ struct Opener {
 impl Drop for Opener {
     fn drop(&mut self) {
         let gone = || {
-            let why = "the runtime ended in which the connection was being opened";
+            let why = "the connection was given up while it was being opened";
             Err(Failure::new(FailureKind::Connect, why).into())
         };
         let ended = self.ended.take().unwrap_or_else(gone);

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::connect::Unconnected;
-use super::http2::{Http2, Place, TARGET};
+use super::http2::{Http2, Place, STREAMS_PER_CONNECTION};
 use super::pool::TLS_IDLE;
 use super::shards::Shards;
 
@@ -60,7 +60,7 @@ impl Streams {
         Streams {
             current: Shards::new(),
             all: Mutex::default(),
-            learnt: AtomicUsize::new(TARGET),
+            learnt: AtomicUsize::new(STREAMS_PER_CONNECTION),
         }
     }
 

@@ -12,6 +12,9 @@ mod bytes;
 /// Answers that come late or never, and clocks that leap.
 mod deadlines;
 
+/// The transport without an engine.
+mod direct;
+
 /// HTTP/2.
 mod http2;
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use forebay::endpoint::HttpVersion;
 use forebay::event::StopReason;
 use forebay::transport::{Connector, tls_config};
-use forebay_sim::Sim;
+use forebay_sim::{Action, Sim};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
@@ -16,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::names::{Resolver, Says};
 use super::sockets::quick;
-use crate::harness::{Ended, Scenario, fixed};
+use crate::harness::{Ended, Scenario, first_tries, fixed};
 
 const HOST: &str = "provider.example";
 
@@ -63,6 +64,9 @@ struct Seen {
     connections: AtomicU32,
     /// Handshakes that the client finished; a key is only sent after one.
     handshakes: AtomicU32,
+    /// Those of them that agreed on HTTP/2, and those that took up an earlier session.
+    h2: AtomicU32,
+    resumed: AtomicU32,
 }
 
 impl Seen {
@@ -73,6 +77,27 @@ impl Seen {
     fn handshakes(&self) -> u32 {
         self.handshakes.load(Ordering::Relaxed)
     }
+
+    fn h2(&self) -> u32 {
+        self.h2.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, session: &rustls::ServerConnection) {
+        self.handshakes.fetch_add(1, Ordering::Relaxed);
+        if session.alpn_protocol() == Some(b"h2") {
+            self.h2.fetch_add(1, Ordering::Relaxed);
+        }
+        if session.handshake_kind() == Some(rustls::HandshakeKind::Resumed) {
+            self.resumed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The same server, which picks the first of these protocols that a client offers.
+fn offering(acceptor: &TlsAcceptor, names: &[&str]) -> TlsAcceptor {
+    let mut config = rustls::ServerConfig::clone(acceptor.config());
+    config.alpn_protocols = names.iter().map(|name| name.as_bytes().to_vec()).collect();
+    TlsAcceptor::from(Arc::new(config))
 }
 
 /// What is done with a connection instead of serving it: it is held or dropped.
@@ -80,9 +105,18 @@ type Instead = fn(TcpStream) -> Option<TcpStream>;
 
 /// Runs against `https://provider.example`; the first connections are not served.
 async fn run(
+    scenario: Scenario,
+    way: (TlsAcceptor, Connector),
+    not_served: (u32, Instead),
+) -> (Ended, Arc<Seen>) {
+    run_speaking(scenario, way, not_served, HttpVersion::Auto).await
+}
+
+async fn run_speaking(
     mut scenario: Scenario,
     (acceptor, connector): (TlsAcceptor, Connector),
     (first, instead): (u32, Instead),
+    http: HttpVersion,
 ) -> (Ended, Arc<Seen>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -99,7 +133,7 @@ async fn run(
             tokio::spawn(async move {
                 // A client that goes away in the handshake is what some tests want.
                 if let Ok(tls) = acceptor.accept(tcp).await {
-                    noted.handshakes.fetch_add(1, Ordering::Relaxed);
+                    noted.note(tls.get_ref().1);
                     server.serve_connection(tls).await;
                 }
             });
@@ -109,6 +143,7 @@ async fn run(
     let mut endpoint = scenario.endpoint();
     endpoint.base_url.tls = true;
     endpoint.base_url.host = HOST.into();
+    endpoint.http = http;
     (scenario.run_at(endpoint, sim, connector).await, seen)
 }
 
@@ -186,4 +221,99 @@ async fn a_broken_handshake_is_tried_again() {
         assert_eq!(ended.summary.maybe_billed, 0, "nothing was sent");
         assert_eq!((seen.connections(), seen.handshakes()), (3, 1));
     }
+}
+
+/// What a run of 200 items at 50 at a time saw of a server that offers these protocols.
+async fn spoken(offered: &[&str], http: HttpVersion) -> (Ended, Arc<Seen>) {
+    let authority = Authority::new("ours");
+    let acceptor = offering(&authority.acceptor(HOST, |_| {}), offered);
+    let mut scenario = quick(200);
+    scenario.settings.concurrency = fixed(50);
+    scenario.settings.retry.max_attempts = 1;
+    run_speaking(scenario, (acceptor, authority.trusted()), (0, none), http).await
+}
+
+#[tokio::test]
+async fn the_server_picks_the_version_of_http() {
+    use HttpVersion::{Auto, Http1, Http2};
+
+    for (offered, http, is_h2) in [
+        (&["h2", "http/1.1"][..], Auto, true),
+        (&["http/1.1", "h2"], Auto, false),
+        (&["http/1.1"], Auto, false),
+        (&[], Auto, false),
+        (&["h2", "http/1.1"], Http1, false),
+        (&["http/1.1", "h2"], Http2, true),
+    ] {
+        let (ended, seen) = spoken(offered, http).await;
+        let what = format!("{offered:?} {http:?}: {seen:?}");
+        assert_eq!((ended.summary.ok, ended.summary.failed), (200, 0), "{what}");
+        assert!(ended.rows.iter().all(|row| row["attempts"] == 1), "{what}");
+        match is_h2 {
+            // The first handshake is waited for, and its connection has room for all.
+            true => assert_eq!((seen.connections(), seen.h2()), (1, 1), "{what}"),
+            false => assert_eq!(seen.h2(), 0, "{what}"),
+        }
+        assert!(seen.connections() <= 50, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_the_server_does_not_speak_is_no_other_one() {
+    for (offered, http) in [
+        (&["http/1.1"][..], HttpVersion::Http2),
+        (&[], HttpVersion::Http2),
+        (&["h2"], HttpVersion::Http1),
+    ] {
+        let (ended, seen) = spoken(offered, http).await;
+        assert_eq!(ended.summary.ok, 0, "{offered:?} {http:?}");
+        assert_eq!(ended.sim.stats().received, 0);
+        assert_eq!(ended.summary.stopped, Some(StopReason::Outage), "{seen:?}");
+        assert_eq!(ended.summary.maybe_billed, 0);
+        let example = ended.summary.stop_example.unwrap();
+        assert_eq!(example.kind.label(), "connect");
+    }
+}
+
+/// Faults 3, 4: over HTTP/2 a certificate that does not fit stops at once, and a broken handshake
+/// is tried again by all who waited for it.
+#[tokio::test]
+async fn handshakes_fail_over_http2_as_they_do_without() {
+    let (ours, stranger) = (Authority::new("ours"), Authority::new("a stranger"));
+    let mut scenario = quick(100);
+    scenario.settings.concurrency = fixed(20);
+    let acceptor = offering(&stranger.acceptor(HOST, |_| {}), &["h2"]);
+    let (ended, seen) = run(scenario, (acceptor, ours.trusted()), (0, none)).await;
+    assert_eq!(ended.summary.stopped, Some(StopReason::Outage));
+    assert_eq!((ended.summary.pending, ended.summary.failed), (100, 0));
+    let example = ended.summary.stop_example.unwrap();
+    assert_eq!(example.provider_code.as_deref(), Some("certificate"));
+    assert_eq!((seen.connections(), seen.handshakes()), (1, 0));
+
+    let mut scenario = quick(100);
+    scenario.settings.concurrency = fixed(20);
+    scenario.settings.timeouts.connect = Duration::from_millis(300);
+    let acceptor = offering(&ours.acceptor(HOST, |_| {}), &["h2"]);
+    let stall: Instead = Some;
+    let (ended, seen) = run(scenario, (acceptor, ours.trusted()), (1, stall)).await;
+    assert_eq!((ended.summary.ok, ended.summary.failed), (100, 0));
+    let [(failed, 20)] = ended.summary.failed_attempts[..] else {
+        panic!("{:?}", ended.summary.failed_attempts)
+    };
+    assert_eq!(failed.label(), "timeout_connect");
+    assert_eq!((seen.connections(), seen.h2()), (2, 1));
+}
+
+#[tokio::test]
+async fn later_connections_take_up_the_session_of_earlier_ones() {
+    let authority = Authority::new("ours");
+    let mut scenario = quick(30);
+    scenario.settings.concurrency = fixed(1);
+    scenario.sim.script = first_tries(9, |_| Action::CloseAfterAnswer);
+    let acceptor = authority.acceptor(HOST, |_| {});
+    let (ended, seen) = run(scenario, (acceptor, authority.trusted()), (0, none)).await;
+    assert_eq!((ended.summary.ok, ended.summary.failed), (30, 0));
+    assert_eq!(seen.handshakes(), 30);
+    let resumed = seen.resumed.load(Ordering::Relaxed);
+    assert_eq!(resumed, 29, "{seen:?}");
 }
