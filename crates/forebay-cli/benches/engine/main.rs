@@ -6,6 +6,7 @@
 //! cargo bench --bench engine -- pace              wall time against the ideal at 500 ms latency
 //! cargo bench --bench engine -- stream            CPU of a stream of 200 chunks
 //! cargo bench --bench engine -- start             time until something happens, resume included
+//! cargo bench --bench engine -- in-flight         memory of each of 20,000 requests in flight
 //! cargo bench --bench engine -- memory            peak memory over 10,000,000 rows, both orders
 //! ```
 //! `options.rs` has the flags; `--short` makes each of them end within a minute.
@@ -19,6 +20,7 @@
 //!               └─ itself or a tool as yardstick (core 0), in turn with it
 //! ```
 
+mod in_flight;
 mod memory;
 mod options;
 mod pace;
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
             Mode::Pace => pace::run(folder.path(), &options),
             Mode::Stream => stream::run(folder.path(), &options),
             Mode::Start => start::run(folder.path(), &options),
+            Mode::InFlight => in_flight::run(folder.path(), &options),
             Mode::Memory => memory::run(folder.path(), &options),
         }
     }

@@ -9,15 +9,17 @@ pub(crate) enum Mode {
     Pace,
     Stream,
     Start,
+    InFlight,
     Memory,
 }
 
 impl Mode {
-    const ALL: [(&'static str, Mode); 5] = [
+    const ALL: [(&'static str, Mode); 6] = [
         ("speed", Mode::Speed),
         ("pace", Mode::Pace),
         ("stream", Mode::Stream),
         ("start", Mode::Start),
+        ("in-flight", Mode::InFlight),
         ("memory", Mode::Memory),
     ];
 }
