@@ -1,7 +1,7 @@
 //! What the whole engine costs, beside yardsticks in the same run.
 //!
 //! ```text
-//! cargo bench --bench engine                      everything but `memory` at full length
+//! cargo bench --bench engine                      everything but `memory`
 //! cargo bench --bench engine -- speed             CPU microseconds and rows/s at 50 and 500 in flight
 //! cargo bench --bench engine -- pace              wall time against the ideal at 500 ms latency
 //! cargo bench --bench engine -- stream            CPU of a stream of 200 chunks
@@ -21,6 +21,7 @@
 //! ```
 
 mod in_flight;
+mod machine;
 mod memory;
 mod options;
 mod pace;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
     process::raise_open_files();
     let folder = tempfile::tempdir().expect("a temporary folder");
     for mode in &options.modes {
+        println!("\n{}", machine::describe());
         match mode {
             Mode::Speed => speed::run(folder.path(), &options),
             Mode::Pace => pace::run(folder.path(), &options),

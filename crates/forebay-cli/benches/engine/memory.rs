@@ -22,7 +22,7 @@ const BEGINNING: Duration = Duration::from_secs(60);
 /// Prints the table.
 pub(crate) fn run(folder: &Path, options: &Options) {
     let many = options.rows_or(MANY_ROWS, SOME_ROWS);
-    println!("\nmemory of `forebay run`, short prompts and answers");
+    println!("\nmemory of `forebay run`, short prompts and answers\n");
     println!(
         "| HTTP | rows | in flight | order | peak MB | peak of the first minute | of the second half | at the end | rows/s |"
     );
