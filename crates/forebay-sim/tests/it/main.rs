@@ -18,6 +18,8 @@ mod faults;
 mod gemini;
 /// Requests are read and connections kept as HTTP/1.1 says.
 mod http;
+/// HTTP/2: the same answers, and faults of its own.
+mod http2;
 /// Answers take the time they are told to take.
 mod latency;
 /// Limits reject, tell, refill and correct.

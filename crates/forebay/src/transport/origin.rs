@@ -131,33 +131,57 @@ impl Origin {
 
     /// Something to send a request on; waits while the machine has no room for a connection.
     pub(super) async fn carrier(self: &Arc<Self>, deadline: Instant) -> Result<Carrier, Failure> {
+        match self.free().await {
+            Some(carrier) => Ok(carrier),
+            // Apart, as every exchange in flight would keep room for it.
+            None => Box::pin(self.new_carrier(deadline)).await,
+        }
+    }
+
+    /// An idle connection, or a stream of an open one.
+    async fn free(&self) -> Option<Carrier> {
+        match self.spoken() {
+            Spoken::Http1 => {
+                while let Some(mut connection) = self.pool.take() {
+                    if connection.is_alive().await {
+                        return Some(Carrier::Http1(connection, None));
+                    }
+                }
+                None
+            }
+            Spoken::Http2 | Spoken::Unknown => self.streams.place().map(stream),
+        }
+    }
+
+    /// The same when there was none: a connection is opened, or waited for.
+    async fn new_carrier(self: &Arc<Self>, deadline: Instant) -> Result<Carrier, Failure> {
         let began = self.clock.now();
         loop {
             let found = match self.spoken() {
                 Spoken::Http1 => self.http1(deadline).await,
                 Spoken::Http2 | Spoken::Unknown => self.http2(deadline).await,
             };
-            let Unconnected { failure, wait } = match found {
+            match found {
                 Ok(Some(carrier)) => return Ok(carrier),
-                Ok(None) => continue,
-                Err(none) => none,
-            };
-            let now = self.clock.now();
-            let may_wait = wait.is_some_and(|wait| now - began < wait);
-            if !may_wait || now >= deadline {
-                return Err(failure);
+                // Things have changed meanwhile.
+                Ok(None) => {}
+                Err(Unconnected { failure, wait }) => {
+                    let now = self.clock.now();
+                    let may_wait = wait.is_some_and(|wait| now - began < wait);
+                    if !may_wait || now >= deadline {
+                        return Err(failure);
+                    }
+                    sleep(EXHAUSTED_WAIT).await;
+                }
             }
-            sleep(EXHAUSTED_WAIT).await;
+            if let Some(carrier) = self.free().await {
+                return Ok(carrier);
+            }
         }
     }
 
-    /// A pooled connection, or a new one; `None` when things have changed meanwhile.
+    /// A new connection, or one that somebody gives back; `None` when there may be one now.
     async fn http1(&self, deadline: Instant) -> Result<Option<Carrier>, Unconnected> {
-        while let Some(mut connection) = self.pool.take() {
-            if connection.is_alive().await {
-                return Ok(Some(Carrier::Http1(connection, None)));
-            }
-        }
         let Some(socket) = self.sockets.place() else {
             let look = || match self.pool.take() {
                 Some(connection) => Some((Some(connection), None)),
@@ -191,11 +215,9 @@ impl Origin {
         }
     }
 
-    /// A stream of an open connection; `None` when there may be one now.
+    /// A stream that somebody gives back, or word of a new connection; `None` when there may be one
+    /// now.
     async fn http2(self: &Arc<Self>, deadline: Instant) -> Result<Option<Carrier>, Unconnected> {
-        if let Some(place) = self.streams.place() {
-            return Ok(Some(stream(place)));
-        }
         let awaited = match self.streams.join() {
             Some(awaited) => awaited,
             None => match self.sockets.place() {

@@ -81,21 +81,16 @@ impl Streams {
         if let Some(most) = newest.map(|connection| connection.most()) {
             self.learnt.store(most, Ordering::Relaxed);
         }
-        // The emptiest one has room for the longest.
-        let mut least: Vec<_> = all.open.iter().collect();
-        let emptiest = least.iter().min_by_key(|connection| connection.streams());
-        if let Some((connection, place)) =
-            emptiest.and_then(|connection| Some((connection, connection.place()?)))
-        {
-            *current = Some(Arc::clone(connection));
-            return Some(place);
-        }
-        // It may carry fewer than others.
-        least.sort_by_key(|connection| connection.streams());
-        let found = least
+        // The emptiest one has room for the longest; one that carries fewer than others may be
+        // full although it is the emptiest.
+        let emptiest = all
+            .open
+            .iter()
+            .min_by_key(|connection| connection.streams());
+        let (connection, place) = emptiest
             .into_iter()
-            .find_map(|connection| Some((connection, connection.place()?)));
-        let (connection, place) = found?;
+            .chain(&all.open)
+            .find_map(|connection| Some((connection, connection.place()?)))?;
         *current = Some(Arc::clone(connection));
         Some(place)
     }

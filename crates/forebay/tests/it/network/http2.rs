@@ -62,7 +62,6 @@ async fn a_cold_start_opens_a_connection_for_each_hundred_requests() {
     assert_eq!((stats.connections, stats.max_in_flight), (3, 250));
 }
 
-/// Fault 60: thousands in flight over few connections do not stall.
 #[tokio::test(start_paused = true)]
 async fn thousands_in_flight_take_no_longer_than_one() {
     let ended = run(scenario(2_000, 2_000)).await;
@@ -228,6 +227,21 @@ async fn an_answer_that_lies_about_its_length_is_none() {
     let ended = run(scenario).await;
     assert_eq!((ended.summary.ok, ended.summary.failed), (5, 0));
     assert_eq!(attempts(&ended), [2; 5]);
+}
+
+/// Fault 33: a head that is larger than any is none.
+#[tokio::test(start_paused = true)]
+async fn a_head_beyond_the_cap_is_no_answer() {
+    let mut scenario = scenario(5, 5);
+    scenario.sim.script = first_tries(1, |_| Action::Reply {
+        status: 200,
+        headers: vec![("x-filler".into(), "a".repeat(80_000))],
+        body: b"{}".to_vec(),
+    });
+    let ended = run(scenario).await;
+    assert_eq!((ended.summary.ok, ended.summary.failed), (5, 0));
+    assert_eq!(attempts(&ended), [2; 5]);
+    assert_eq!(ended.summary.failed_attempts[0].0.label(), "malformed");
 }
 
 /// Carries bytes between two pipes until it is told to lose them.
