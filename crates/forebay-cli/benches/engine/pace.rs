@@ -26,7 +26,7 @@ const ROUNDS: usize = 3;
 /// the server's 128 streams on it only gets slower in proportion.
 const REQWEST_2: usize = 1_000;
 /// Files that a client has open besides its sockets.
-const OTHER_FILES: u64 = 100;
+const OTHER_FILES: usize = 100;
 
 /// Prints the table.
 pub(crate) fn run(folder: &Path, options: &Options) {
@@ -35,6 +35,7 @@ pub(crate) fn run(folder: &Path, options: &Options) {
         false => (&IN_FLIGHT[..], WAVES),
     };
     let rounds = options.rounds.min(ROUNDS);
+    let allowed = usize::try_from(open_files()).unwrap_or(usize::MAX);
     println!(
         "\nwall time at a latency of {} ms, {waves} rows for each place in flight, \
          medians of {rounds} rounds in turn",
@@ -50,10 +51,11 @@ pub(crate) fn run(folder: &Path, options: &Options) {
     });
     for &http in &options.http {
         for in_flight in options.in_flight_or(in_flight) {
-            if http == Http::One && (in_flight as u64) + OTHER_FILES > open_files() {
-                println!("| 1.1 | {in_flight} | needs more open files than allowed | | | | | |");
-                continue;
-            }
+            // A machine that allows 20,000 files has room for a few connections less.
+            let in_flight = match http {
+                Http::One => in_flight.min(allowed.saturating_sub(OTHER_FILES)),
+                Http::Two => in_flight,
+            };
             let rows = waves * in_flight;
             let input = write_input(folder, rows);
             let run = Run {

@@ -170,7 +170,7 @@ fn children_cpu_s() -> (f64, f64) {
 }
 
 /// User and system time of a process that runs, in seconds.
-fn cpu_s(pid: u32) -> f64 {
+pub(crate) fn cpu_s(pid: u32) -> f64 {
     let fields = stat(&pid.to_string());
     (fields[11] + fields[12]) / TICKS
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::options::Options;
-use crate::process::median;
+use crate::process::{cpu_s, median};
 use crate::server::{Plan, Server};
 use crate::subject::{FOREBAY, Run, write_rows};
 
@@ -58,7 +58,9 @@ fn resume(folder: &Path, options: &Options) {
     let done = options.rows_or(DONE, FEW_DONE);
     let rounds = options.rounds.min(3);
     println!("\nresume of {done} done rows, median of {rounds} rounds");
-    println!("\n| order | journal MB | first request after s |\n|---|---:|---:|");
+    println!(
+        "\n| order | journal MB | first request after s | CPU s until then |\n|---|---:|---:|---:|"
+    );
     for order in ["input", "completed"] {
         let folder = folder.join(order);
         fs::create_dir_all(&folder).expect("a folder");
@@ -74,7 +76,7 @@ fn resume(folder: &Path, options: &Options) {
             order,
         };
         let journal = kill_when_done(&run, done, &folder);
-        let mut times = Vec::new();
+        let (mut times, mut cpu) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
             // A server that answers nothing leaves the journal as it is.
             let mut server = Server::start(Plan {
@@ -85,9 +87,14 @@ fn resume(folder: &Path, options: &Options) {
             let mut child = run(server.port, 1).command().spawn().expect("forebay runs");
             server.first_request();
             times.push(began.elapsed().as_secs_f64());
+            cpu.push(cpu_s(child.id()));
             child.kill().and_then(|()| child.wait()).expect("a child");
         }
-        println!("| {order} | {journal:.0} | {:.2} |", median(times));
+        println!(
+            "| {order} | {journal:.0} | {:.2} | {:.2} |",
+            median(times),
+            median(cpu)
+        );
         fs::remove_dir_all(&folder).expect("a folder");
     }
 }

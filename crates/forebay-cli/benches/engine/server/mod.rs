@@ -8,7 +8,7 @@ mod answer;
 mod http1;
 mod http2;
 
-use std::io::{BufRead as _, BufReader, Lines, Write as _};
+use std::io::{BufRead as _, BufReader, Lines, Read as _, Write as _};
 use std::process::{Child, ChildStdout, Stdio};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -68,7 +68,9 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start(plan: Plan) -> Server {
         let mut command = in_role(SERVER_CORE, &format!("server {}", plan.write()));
+        // Its input ends with this process, however that ends, and the server with its input.
         let mut child = command
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("the server starts");
@@ -133,8 +135,13 @@ fn say(line: &str) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-/// Serves until it is killed.
+/// Serves until it is killed, or until nobody measures any more.
 pub(crate) fn play(orders: &str) {
+    std::thread::spawn(|| {
+        // Nothing is ever written to it.
+        let _ = std::io::stdin().read(&mut [0]);
+        std::process::exit(0);
+    });
     let plan = Plan::read(orders);
     let shared = Rc::new(Shared {
         plan,
