@@ -7,10 +7,15 @@
 //! and it falls where a cache overflows. Owns the search for the least L of which X is the highest. Never looks at refusals.
 //!
 //! ```text
-//! rising: L doubles while X grows ─► narrowing: halfway between too few and enough
-//!    ▲                                          │ within a fifth
-//!    └────── more is faster ◄── probing ◄───────┘  a quarter more, a fifth less, in turn
+//! rising: L doubles while X grows ─► settling ─► narrowing: halfway between too few and enough
+//!    ▲                                                       │ within a fifth
+//!    └────── more is faster ◄── probing ◄── resting ◄────────┘
+//!                               a quarter more, a fifth less, in turn
 //! ```
+//! On the way up, time matters: what is sent while the limit still grows counts already, and half
+//! of an answer's time later the next step may follow. A queue that is only filling looks better
+//! then than it is; so a step that was hardly worth it is looked at a second time, with attempts
+//! whose whole life ran at the limit, and so is the level that is gone back to.
 
 use std::time::Duration;
 
@@ -21,14 +26,17 @@ const FIXED_TOKENS: f64 = 20.0;
 const SAME: f64 = 0.93;
 /// The growth of throughput with which a doubled limit is worth another doubling.
 const WORTH: f64 = 1.15;
+/// The same at first sight, while queues may still be filling.
+const WORTH_AT_ONCE: f64 = 1.65;
 /// The growth with which a doubled limit is worth four times as much: throughput follows.
 const FOLLOWS: f64 = 1.8;
 /// What is left of a measured throughput for comparison, a round later: servers change.
 const FADING: f64 = 0.98;
-/// Attempts that make a round, between these by the limit: a median needs some, and few are
-/// enough.
-const FEWEST: usize = 8;
-const MOST: usize = 48;
+/// Attempts that make a round, between these by the limit, and on the way up: a median needs some,
+/// few are enough, and before the knee is found time matters more.
+const FEWEST: usize = 16;
+const MOST: usize = 96;
+const MOST_RISING: usize = 64;
 /// Rounds without a change after the knee was found.
 const REST: u32 = 4;
 /// Too few and enough are close when their ratio is below this.
@@ -40,11 +48,38 @@ const LESS: f64 = 0.8;
 /// The search for the knee.
 #[derive(Debug)]
 pub(super) struct Knee {
-    /// Since when as many are in flight as may be.
-    full_since: Option<Duration>,
-    /// Times of the attempts of this round, per output token.
+    /// The attempts of this round.
+    round: Option<Round>,
+    /// Their times per output token, of those that were answered.
     times: Vec<f64>,
     state: State,
+}
+
+/// The attempts that are looked at: the first that were sent since as many were in flight as may be.
+///
+/// Half of them have to be answered. The first answers of all that are under way would be the short
+/// ones, and the more so the more are under way.
+#[derive(Debug)]
+struct Round {
+    since: Duration,
+    /// When the last of them was sent, so far.
+    until: Duration,
+    attempts: usize,
+    size: usize,
+    /// Answers of later attempts, and how many of those mean that the others were not answered.
+    later: usize,
+    too_late: usize,
+}
+
+/// Where the limit is while answers come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// Attempts that may be in flight.
+    pub(super) limit: f64,
+    /// Whether that is as many as should be, rather than on the way there.
+    pub(super) is_there: bool,
+    /// Whether there may be more; else it is looked at from here on down.
+    pub(super) may_rise: bool,
 }
 
 /// A limit and the throughput that was measured at it.
@@ -60,6 +95,14 @@ enum State {
     Rising {
         before: Option<At>,
         too_few: Option<f64>,
+        /// Whether this one is looked at a second time.
+        again: bool,
+    },
+    /// More was not worth it, or is refused: how fast it is here. What was measured here on the way
+    /// up, and what more was like.
+    Settling {
+        too_few: Option<f64>,
+        looked: Option<(At, At)>,
     },
     /// The knee is between too few and enough.
     Narrowing { too_few: Option<f64>, enough: At },
@@ -77,18 +120,19 @@ impl Knee {
     /// Nothing is known.
     pub(super) fn new() -> Knee {
         Knee {
-            full_since: None,
+            round: None,
             times: Vec::new(),
             state: State::Rising {
                 before: None,
                 too_few: None,
+                again: false,
             },
         }
     }
 
     /// Begins the round anew: the limit has changed, or was not used.
     pub(super) fn restart(&mut self) {
-        self.full_since = None;
+        self.round = None;
         self.times.clear();
     }
 
@@ -97,31 +141,66 @@ impl Knee {
         !matches!(self.state, State::Rising { .. })
     }
 
-    /// Notes that an attempt is sent, and whether that makes as many as may be in flight.
-    pub(super) fn sent(&mut self, now: Duration, is_full: bool) {
-        if is_full && self.full_since.is_none() {
-            self.full_since = Some(now);
+    /// Whether attempts count that are sent before the limit is where it should be.
+    pub(super) fn is_quick(&self) -> bool {
+        matches!(self.state, State::Rising { again: false, .. })
+    }
+
+    /// Notes an attempt that is sent, whether that makes as many as may be in flight, and how many
+    /// those are.
+    pub(super) fn sent(&mut self, now: Duration, is_full: bool, limit: f64) {
+        let most = if self.is_quick() { MOST_RISING } else { MOST };
+        match &mut self.round {
+            Some(round) if round.attempts < round.size => {
+                round.until = now;
+                round.attempts += 1;
+            }
+            None if is_full => {
+                let size = (limit as usize).clamp(FEWEST, most);
+                self.round = Some(Round {
+                    since: now,
+                    until: now,
+                    attempts: 1,
+                    size,
+                    later: 0,
+                    too_late: 2 * size.max(limit as usize),
+                });
+            }
+            _ => {}
         }
     }
 
-    /// Learns from an answer; the next limit, when a round is over. A limit that may not rise is
-    /// looked at from there on down.
+    /// Learns from an answer; the next limit, when a round is over.
     pub(super) fn answered(
         &mut self,
         (sent_at, now): (Duration, Duration),
         output_tokens: u64,
-        limit: f64,
-        may_rise: bool,
+        place: Place,
     ) -> Option<f64> {
-        if self.full_since.is_none_or(|since| sent_at < since) {
+        let round = self.round.as_mut()?;
+        if sent_at > round.until {
+            round.later += 1;
+            if round.later >= round.too_late {
+                // Most of its attempts were not answered at all.
+                self.restart();
+            }
+            return None;
+        }
+        if sent_at < round.since {
             return None;
         }
         let seconds = now.saturating_sub(sent_at).as_secs_f64();
         self.times
             .push(seconds / (output_tokens as f64 + FIXED_TOKENS));
-        if self.times.len() < (limit as usize).clamp(FEWEST, MOST) {
+        if self.times.len() < round.size / 2 {
             return None;
         }
+        if !place.is_there {
+            // Answers are faster than the limit grows.
+            self.restart();
+            return None;
+        }
+        let limit = place.limit;
         let median = median(&mut self.times);
         self.restart();
         let here = At {
@@ -129,9 +208,12 @@ impl Knee {
             throughput: limit / median.max(f64::MIN_POSITIVE),
         };
         match self.state {
-            State::Rising { before, too_few } if !may_rise => {
+            State::Rising {
+                before, too_few, ..
+            } if !place.may_rise => {
                 let rose = before.filter(|before| before.limit * MORE < limit);
-                Some(self.narrow(rose.map(|before| before.limit).or(too_few), here))
+                let too_few = rose.map(|before| before.limit).or(too_few);
+                Some(self.settle(too_few, None, limit))
             }
             _ => Some(self.step(here)),
         }
@@ -139,7 +221,24 @@ impl Knee {
 
     fn step(&mut self, here: At) -> f64 {
         match self.state {
-            State::Rising { before, too_few } => self.rise(before, too_few, here),
+            State::Rising {
+                before: Some(before),
+                too_few,
+                again,
+            } => self.rise(before, too_few, here, again),
+            State::Rising { too_few, .. } => {
+                self.rise_to(Some(here), too_few);
+                here.limit * 2.0
+            }
+            State::Settling { too_few, looked } => match looked {
+                // It only had looked slower.
+                Some((_, beyond)) if growth(here, beyond) >= WORTH => {
+                    self.rise_to(Some(here), too_few);
+                    beyond.limit
+                }
+                Some((before, _)) => self.narrow(too_few, here.mean(before)),
+                None => self.narrow(too_few, here),
+            },
             State::Narrowing { too_few, enough } => {
                 if here.throughput >= SAME * enough.throughput {
                     self.narrow(too_few, here.as_good_as(enough))
@@ -169,7 +268,8 @@ impl Knee {
             State::Probing { found, is_more } => {
                 if is_more && here.throughput * SAME >= found.throughput {
                     // There is room again: the quick way up.
-                    return self.rise(None, Some(found.limit), here);
+                    self.rise_to(Some(here), Some(found.limit));
+                    return here.limit * 2.0;
                 }
                 let is_enough = !is_more && here.throughput >= SAME * found.throughput;
                 let found = if is_enough {
@@ -183,28 +283,48 @@ impl Knee {
         }
     }
 
-    fn rise(&mut self, before: Option<At>, too_few: Option<f64>, here: At) -> f64 {
-        let Some(before) = before else {
-            self.state = State::Rising {
-                before: Some(here),
-                too_few,
-            };
-            return here.limit * 2.0;
-        };
-        let doublings = (here.limit / before.limit).log2().max(f64::MIN_POSITIVE);
-        let growth = (here.throughput / before.throughput).powf(1.0 / doublings);
-        if growth >= WORTH {
-            self.state = State::Rising {
-                before: Some(here),
-                too_few: Some(before.limit),
-            };
+    fn rise(&mut self, before: At, too_few: Option<f64>, here: At, again: bool) -> f64 {
+        if here.limit <= before.limit {
+            // More may not be in flight, and all of it was worth it.
+            let found = here.as_good_as(before);
+            self.rest(found, REST, false);
+            return found.limit;
+        }
+        let growth = growth(before, here);
+        let worth = if again { WORTH } else { WORTH_AT_ONCE };
+        if growth >= worth {
+            self.rise_to(Some(here), Some(before.limit));
             return here.limit * if growth >= FOLLOWS { 4.0 } else { 2.0 };
         }
-        if before.throughput >= SAME * here.throughput {
-            self.narrow(too_few, before.as_good_as(here))
-        } else {
-            self.narrow(Some(before.limit), here)
+        if here.throughput < SAME * before.throughput {
+            return self.settle(too_few, Some((before, here)), before.limit);
         }
+        if again && before.throughput >= SAME * here.throughput {
+            // The same: the highest throughput may be between both.
+            return self.settle(too_few, None, (before.limit * here.limit).sqrt());
+        }
+        if again {
+            return self.narrow(Some(before.limit), here);
+        }
+        self.state = State::Rising {
+            before: Some(before),
+            too_few,
+            again: true,
+        };
+        here.limit
+    }
+
+    fn rise_to(&mut self, before: Option<At>, too_few: Option<f64>) {
+        self.state = State::Rising {
+            before,
+            too_few,
+            again: false,
+        };
+    }
+
+    fn settle(&mut self, too_few: Option<f64>, looked: Option<(At, At)>, limit: f64) -> f64 {
+        self.state = State::Settling { too_few, looked };
+        limit
     }
 
     /// The next limit to look at between too few and enough; half of enough while nothing is known
@@ -230,14 +350,19 @@ impl Knee {
     /// Forgets what was found, as far as it is about more in flight.
     pub(super) fn rise_again(&mut self) {
         self.restart();
-        self.state = State::Rising {
-            before: None,
-            too_few: None,
-        };
+        self.rise_to(None, None);
     }
 }
 
 impl At {
+    /// This limit, with the mean of both throughputs.
+    fn mean(self, other: At) -> At {
+        At {
+            throughput: (self.throughput * other.throughput).sqrt(),
+            ..self
+        }
+    }
+
     /// This limit, with the higher throughput of both.
     fn as_good_as(self, other: At) -> At {
         At {
@@ -245,6 +370,12 @@ impl At {
             ..self
         }
     }
+}
+
+/// The growth of throughput for each doubling of the limit.
+fn growth(before: At, here: At) -> f64 {
+    let doublings = (here.limit / before.limit).log2();
+    (here.throughput / before.throughput).powf(1.0 / doublings)
 }
 
 fn median(values: &mut [f64]) -> f64 {
@@ -262,10 +393,15 @@ mod tests {
         let (mut limit, mut limits) = (16.0, Vec::new());
         let mut now = Duration::ZERO;
         for _ in 0..rounds {
-            knee.sent(now, true);
+            (0..200).for_each(|_| knee.sent(now, true, limit));
+            let place = Place {
+                limit,
+                is_there: true,
+                may_rise: true,
+            };
             let end = now + Duration::from_secs_f64(time(limit));
             let next = loop {
-                if let Some(next) = knee.answered((now, end), 100, limit, true) {
+                if let Some(next) = knee.answered((now, end), 100, place) {
                     break next;
                 }
             };

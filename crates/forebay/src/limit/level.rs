@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use super::LimitedBy;
-use super::knee::Knee;
+use super::knee::{Knee, Place};
 use crate::config::Learnt;
 
 /// Attempts in flight at the very start.
@@ -56,6 +56,9 @@ const ANSWERS_PER_REFUSAL: f64 = 100.0;
 const MOST_REFUSALS: u64 = 4;
 /// The share of a limit from which on it counts as used.
 const FULL: f64 = 0.9;
+/// The share of the level aimed at from which on attempts count for it: what is sent from there on
+/// spends nearly all of its time at the level.
+const NEARLY: f64 = 0.5;
 /// Weight of the newest answer in the running mean of latencies.
 const WEIGHT: f64 = 1.0 / 16.0;
 /// Waiting at a server, over what runs there, that is no harm, and that is too much.
@@ -217,6 +220,14 @@ impl Level {
         self.limit = self.target.min(grown).min(ceiling).min(self.max).max(1.0);
     }
 
+    /// How many should be in flight, as far as may be.
+    fn aim(&self) -> f64 {
+        match self.is_at_ceiling() {
+            true => self.limit,
+            false => self.target.min(self.max),
+        }
+    }
+
     fn is_at_ceiling(&self) -> bool {
         self.ceiling
             .is_some_and(|ceiling| ceiling.now() <= self.target.min(self.max))
@@ -225,8 +236,10 @@ impl Level {
     /// Notes an attempt that is sent, and how much of the limit is used then.
     pub(super) fn sent(&mut self, now: Duration, in_flight: f64) {
         self.is_full = in_flight >= FULL * self.limit;
-        let is_still = self.limit >= self.target.min(self.max) || self.is_at_ceiling();
-        self.knee.sent(now, self.is_full && is_still);
+        let aim = self.aim();
+        let nearly = if self.knee.is_quick() { NEARLY } else { 1.0 };
+        let is_there = self.limit >= nearly * aim;
+        self.knee.sent(now, self.is_full && is_there, aim);
     }
 
     /// Learns from an answer.
@@ -236,7 +249,6 @@ impl Level {
         *mean += WEIGHT * (latency - *mean);
         if self.opening.take().is_some() {
             self.target = self.limit;
-            return self.knee.restart();
         }
         let at_ceiling = self.is_at_ceiling();
         if at_ceiling && !self.ceiling.is_some_and(|ceiling| ceiling.is_busy) {
@@ -244,9 +256,12 @@ impl Level {
             return self.knee.restart();
         }
         let times = (sent_at, now);
-        let next = self
-            .knee
-            .answered(times, output_tokens, self.limit, !at_ceiling);
+        let place = Place {
+            limit: self.limit,
+            is_there: self.limit >= self.aim(),
+            may_rise: !at_ceiling,
+        };
+        let next = self.knee.answered(times, output_tokens, place);
         let Some(next) = next else { return };
         // Growth begins now, however long ago anything was sent.
         self.settled_s = now.as_secs_f64();
@@ -324,6 +339,7 @@ impl Level {
     pub(super) fn uncut_if_busy(&mut self) {
         if self.ceiling.is_some_and(|ceiling| ceiling.is_busy) {
             self.uncut();
+            self.refuses = false;
         }
     }
 

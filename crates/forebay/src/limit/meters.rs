@@ -13,11 +13,11 @@ use super::rates::{CLOCK_GRAIN_S, Reservation};
 use super::{LearntRates, LimitedBy, Need, Refusal};
 use crate::told::{self, Level, Told};
 
-/// Seconds' worth of a limit that are given out in proportion to what is left.
+/// Seconds' worth of a limit that are given out in proportion to what is left: some two.
 ///
 /// Shorter than the shortest window after which a bucket per minute was seen to refuse, and
 /// several times the age of what a header tells.
-const LOW_S: f64 = 2.0;
+const LOW_S: f64 = 2.2;
 /// The same as a share of what the bucket holds, at the most.
 const LOW_SHARE: f64 = 0.25;
 /// What a bucket holds that refuses though plenty should be left, in seconds: the shortest windows
@@ -36,6 +36,8 @@ const GROWTH: f64 = 0.2;
 const MOST_GROWTH: f64 = 10.0;
 /// The least share of a limit's rate that is used while anything is left.
 const LEAST_SHARE: f64 = 0.05;
+/// How much more than its estimate a request may have been, in tokens.
+const ROUGHLY: f64 = 1.5;
 /// Differences of a told limit that are no change, but rounding.
 const SAME_LIMIT: f64 = 0.001;
 /// The meters, in the order of [`LimitedBy`].
@@ -192,7 +194,10 @@ impl Meters {
     pub(super) fn explain(&self, was: Reservation) -> bool {
         let was = needed(was);
         let mut meters = self.meters.iter().flatten();
-        meters.any(|meter| meter.level < meter.units(&was))
+        meters.any(|meter| {
+            let roughly = if meter.counts_tokens() { ROUGHLY } else { 1.0 };
+            meter.level < roughly * meter.units(&was)
+        })
     }
 
     /// Notes how long a refusal of a request asks to wait: what is tried may not cost too much, and
@@ -292,6 +297,11 @@ impl Meter {
             LimitedBy::Otpm => need.output_tokens as f64,
             _ => 1.0,
         }
+    }
+
+    /// Whether what a request is on this meter is an estimate.
+    fn counts_tokens(&self) -> bool {
+        !matches!(self.by, LimitedBy::Rpm | LimitedBy::Rpd)
     }
 
     /// Whether the provider counts what was really used, when the answer is written.
@@ -464,7 +474,7 @@ mod tests {
         meters.told(s(0.0), (&NONE, FREE), &told(600.0, 300.0));
         believe(&mut meters);
         let at_once = send(&mut meters, 0.0, 0.1);
-        assert!((280..=285).contains(&at_once), "{at_once}");
+        assert!((276..=281).contains(&at_once), "{at_once}");
         send(&mut meters, 0.1, 10.0);
         let steady = send(&mut meters, 10.0, 70.0);
         assert!((595..=605).contains(&steady), "{steady}");
