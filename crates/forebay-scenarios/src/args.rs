@@ -16,10 +16,9 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Runs scenarios and prints a line for each rule and seed.
     Run(RunArgs),
-    /// Runs all scenarios under all rules and writes docs/reference/scenarios.md.
-    Table(TableArgs),
-    /// Writes a drawing of each scenario to docs/concepts/concurrency.
-    Plots(PlotArgs),
+    /// Runs all scenarios under all rules, for an hour or so, and writes docs/reference/scenarios.md
+    /// and a drawing of each scenario to docs/concepts/concurrency.
+    Pages(PagesArgs),
     /// Runs the short versions and holds them to the ranges of their files.
     Check(CheckArgs),
     /// Finds the best fixed number of the short versions.
@@ -51,16 +50,10 @@ pub(crate) struct RunArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct TableArgs {
+pub(crate) struct PagesArgs {
     /// Seeds, from 1.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 3)]
     pub(crate) seeds: u64,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct PlotArgs {
-    /// Scenarios; all of them when none is named.
-    pub(crate) names: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -7,17 +7,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use args::{Args, CheckArgs, Command, OptimumArgs, PlotArgs, RunArgs, TableArgs};
+use args::{Args, CheckArgs, Command, OptimumArgs, PagesArgs, RunArgs};
 use clap::Parser;
-use forebay_scenarios::check::{SEED, check};
+use forebay_scenarios::check::check;
 use forebay_scenarios::suite::{Judged, judge};
-use forebay_scenarios::{Rule, Scenario, job, optimum, plot, ranges, run, search, table};
+use forebay_scenarios::{Rule, Scenario, optimum, plot, ranges, table};
 
 fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Run(args) => run_rules(&args),
-        Command::Table(args) => write_table(&args),
-        Command::Plots(args) => write_plots(&args),
+        Command::Pages(args) => write_pages(&args),
         Command::Check(args) => check_all(&args),
         Command::Optimum(args) => find_optimum(&args),
     };
@@ -61,29 +60,22 @@ fn run_rules(args: &RunArgs) -> Result<(), String> {
     Ok(())
 }
 
-fn write_table(args: &TableArgs) -> Result<(), String> {
+fn write_pages(args: &PagesArgs) -> Result<(), String> {
     let seeds = seeds(args.seeds);
     let mut judged: Vec<Judged> = Vec::new();
     println!("{}", human::HEAD);
     for scenario in Scenario::all()? {
-        let done = judge(&scenario, &Rule::all(), &seeds, None);
+        let mut done = judge(&scenario, &Rule::all(), &seeds, None);
         human::print(&done, false);
+        if let Some((own, best)) = done.drawn.take() {
+            let drawing = plot::draw(&scenario, &own, (done.best, &best));
+            let path = docs().join(format!("concepts/concurrency/{}.svg", scenario.name));
+            write(&path, &drawing)?;
+        }
         judged.push(done);
     }
     let path = docs().join("reference/scenarios.md");
     write(&path, &table::page(&judged, seeds.len()))
-}
-
-fn write_plots(args: &PlotArgs) -> Result<(), String> {
-    for scenario in Scenario::named(&args.names)? {
-        let best = search::best(&scenario, &[SEED]);
-        let traces = job::all(&[Rule::Auto], |rule| run(&scenario, *rule, SEED));
-        let drawing = plot::draw(&scenario, &traces[0], (best.n, &best.traces[0]));
-        let path = docs().join(format!("concepts/concurrency/{}.svg", scenario.name));
-        write(&path, &drawing)?;
-        println!("{}", path.display());
-    }
-    Ok(())
 }
 
 fn check_all(args: &CheckArgs) -> Result<(), String> {

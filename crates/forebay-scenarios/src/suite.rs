@@ -22,6 +22,8 @@ pub struct Judged {
     pub latency: f64,
     /// The rules and their scores, by seed.
     pub rules: Vec<(Rule, Vec<Score>)>,
+    /// A run of Forebay's own rule, if it ran, and one of the best fixed number: the first seed's.
+    pub drawn: Option<(Trace, Trace)>,
 }
 
 impl Judged {
@@ -51,10 +53,16 @@ pub fn judge(scenario: &Scenario, rules: &[Rule], seeds: &[u64], best: Option<us
         .iter()
         .flat_map(|rule| (0..seeds.len()).map(|at| (*rule, at)))
         .collect();
-    let scores = job::all(&runs, |(rule, at)| match rule {
-        Rule::Fixed(n) if *n == best.n => score(*at, &best.traces[*at]),
-        _ => score(*at, &run(scenario, *rule, seeds[*at])),
+    let ran = job::all(&runs, |(rule, at)| match rule {
+        Rule::Fixed(n) if *n == best.n => (score(*at, &best.traces[*at]), None),
+        _ => {
+            let trace = run(scenario, *rule, seeds[*at]);
+            let is_drawn = *rule == Rule::Auto && *at == 0;
+            (score(*at, &trace), is_drawn.then_some(trace))
+        }
     });
+    let (scores, drawn): (Vec<Score>, Vec<Option<Trace>>) = ran.into_iter().unzip();
+    let drawn = drawn.into_iter().flatten().next();
     let of_rule = scores.chunks(seeds.len().max(1)).map(<[Score]>::to_vec);
     Judged {
         scenario: scenario.clone(),
@@ -64,5 +72,6 @@ pub fn judge(scenario: &Scenario, rules: &[Rule], seeds: &[u64], best: Option<us
             .collect(),
         latency: references.iter().map(|r| r.latency).sum::<f64>() / seeds.len().max(1) as f64,
         rules: rules.iter().copied().zip(of_rule).collect(),
+        drawn: drawn.zip(best.traces.into_iter().next()),
     }
 }

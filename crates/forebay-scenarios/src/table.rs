@@ -61,7 +61,7 @@ A run is the production engine against the simulator's HTTP server in paused tim
 This page is what a command writes:
 
 ```sh
-cargo run --release -p forebay-scenarios -- table
+cargo run --release -p forebay-scenarios -- pages
 ```
 
 - **best** is the fixed number of attempts in flight with the greatest goodput, found by search for each scenario: the optimum of a person who tunes by hand. Under a fixed number and under the rules of others each item waits by itself, as in most scripts.

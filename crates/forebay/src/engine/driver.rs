@@ -192,8 +192,7 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
             if let Some(watch) = &mut watch
                 && let Some(queue) = watch.poll(clock.now(), cx)
             {
-                let now = clock.now();
-                (dispatcher.limiter).queue_seen(now, queue.running, queue.waiting);
+                (dispatcher.limiter).queue_seen(queue.running, queue.waiting);
                 ready = true;
             }
             while let Poll::Ready(Some(command)) = control.poll(cx) {

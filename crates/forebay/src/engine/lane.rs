@@ -435,7 +435,8 @@ struct Held<'a> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
-            self.lane.state().limiter.abandon(permit);
+            let now = self.lane.now();
+            self.lane.state().limiter.abandon(now, permit);
             self.lane.settled.notify_waiters();
         }
     }

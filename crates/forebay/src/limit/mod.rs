@@ -195,7 +195,7 @@ impl Limiter {
     }
 
     /// Takes in how many requests a server works on and how many wait there, everybody's.
-    pub fn queue_seen(&mut self, _now: Duration, running: f64, waiting: f64) {
+    pub fn queue_seen(&mut self, running: f64, waiting: f64) {
         let in_flight = self.in_flight.in_flight();
         if let Some(level) = self.in_flight.found() {
             level.queue_seen(in_flight, running, waiting);
@@ -278,8 +278,8 @@ impl Limiter {
     /// Settles as [`failed`](Limiter::failed) does: nobody waits for the attempt any more.
     ///
     /// It may have reached the provider, so all that was reserved stays charged.
-    pub fn abandon(&mut self, permit: Permit) {
-        self.in_flight.give_back();
+    pub fn abandon(&mut self, now: Duration, permit: Permit) {
+        self.give_back(now, &permit, Signal::Ignore);
         self.spend.settle(permit.worst_cost, permit.worst_cost);
         self.rates.settle(permit.reservation, None);
         self.sent.not_taken(permit.number);
@@ -295,8 +295,8 @@ impl Limiter {
         self.meters.settle(permit.reservation, used);
     }
 
-    /// What all ends have in common.
-    fn ended(&mut self, now: Duration, permit: &Permit, signal: Signal) {
+    /// Gives the place in flight back.
+    fn give_back(&mut self, now: Duration, permit: &Permit, signal: Signal) {
         self.in_flight.give_back();
         self.in_flight.tell_rule(&AttemptEnd {
             now,
@@ -304,6 +304,11 @@ impl Limiter {
             in_flight: permit.in_flight,
             signal,
         });
+    }
+
+    /// What all ends but those of abandoned attempts have in common.
+    fn ended(&mut self, now: Duration, permit: &Permit, signal: Signal) {
+        self.give_back(now, permit, signal);
         self.outage.fit(self.in_flight.limit());
         if signal == Signal::Success {
             if self.sent.taken(now, permit.number, permit.in_flight) {

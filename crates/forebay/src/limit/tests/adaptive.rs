@@ -144,7 +144,7 @@ proptest! {
                     let usage = rng.bool().then_some(&usage);
                     limiter.success(now, permit, usage, Usd::ZERO);
                 } else if rng.u8(..8) == 0 {
-                    limiter.abandon(permit);
+                    limiter.abandon(now, permit);
                 } else {
                     let failure = any_failure(&mut rng);
                     if let Some(wait) = failure.retry_after {
@@ -245,7 +245,7 @@ fn an_abandoned_probe_does_not_end_an_outage() {
     for _ in 0..3 {
         now += 100.0;
         let probe = limiter.admit(s(now), &Need::default()).unwrap();
-        limiter.abandon(probe);
+        limiter.abandon(s(now), probe);
         assert!(limiter.down_since().is_some());
     }
     let probe = limiter.admit(s(now + 100.0), &Need::default()).unwrap();
