@@ -4,7 +4,8 @@
 //! longer. By Little's law the throughput at a limit L is X = L / τ, with τ the time that an attempt
 //! takes; τ is taken per output token, since long answers take long whatever the load is. What
 //! counts is how much X grows when L does: as much while there is room, not at all beyond the knee,
-//! and it falls where a cache overflows. Owns the search for the least L of which X is the highest. Never looks at refusals.
+//! and it falls where a cache overflows. Owns the search for the least L of which X is the highest.
+//! Never looks at refusals.
 //!
 //! ```text
 //! rising: L doubles while X grows ─► settling ─► narrowing: halfway between too few and enough
@@ -12,10 +13,10 @@
 //!    └────── more is faster ◄── probing ◄── resting ◄────────┘
 //!                               a quarter more, a fifth less, in turn
 //! ```
-//! On the way up, time matters: what is sent while the limit still grows counts already, and half
-//! of an answer's time later the next step may follow. A queue that is only filling looks better
-//! then than it is; so a step that was hardly worth it is looked at a second time, with attempts
-//! whose whole life ran at the limit, and so is the level that is gone back to.
+//! On the way up, time matters: what is sent while the limit still grows counts already, so that the
+//! next step may follow after one answer's time. A queue that is only filling looks better then than
+//! it is; so a step that was hardly worth it is looked at a second time, with attempts whose whole
+//! life ran at the limit, and so is the level that is gone back to.
 
 use std::time::Duration;
 
@@ -425,6 +426,66 @@ mod tests {
             let share = mean / places;
             assert!((0.85..=1.35).contains(&share), "{places}: {rest:?}");
         }
+    }
+
+    const THERE: Place = Place {
+        limit: 16.0,
+        is_there: true,
+        may_rise: true,
+    };
+
+    /// Sixteen attempts that are sent at once.
+    fn sixteen() -> Knee {
+        let mut knee = Knee::new();
+        (0..16).for_each(|_| knee.sent(Duration::ZERO, true, 16.0));
+        knee
+    }
+
+    #[test]
+    fn a_round_is_over_when_half_of_its_attempts_are_answered() {
+        let mut knee = sixteen();
+        let (first, later) = (Duration::ZERO, Duration::from_millis(100));
+        let end = Duration::from_secs(2);
+        assert_eq!(knee.answered((later, end), 100, THERE), None);
+        for _ in 0..7 {
+            assert_eq!(knee.answered((first, end), 100, THERE), None);
+        }
+        assert_eq!(knee.answered((first, end), 100, THERE), Some(32.0));
+    }
+
+    #[test]
+    fn a_round_whose_attempts_are_not_answered_makes_room_for_another() {
+        let mut knee = sixteen();
+        let later = Duration::from_millis(100);
+        for _ in 0..32 {
+            assert_eq!(knee.answered((later, later), 100, THERE), None);
+        }
+        (0..16).for_each(|_| knee.sent(later, true, 16.0));
+        let ends = (0..8).map(|_| knee.answered((later, later * 2), 100, THERE));
+        assert_eq!(ends.last(), Some(Some(32.0)));
+    }
+
+    #[test]
+    fn answers_that_are_faster_than_the_limit_grows_tell_nothing() {
+        let mut knee = sixteen();
+        let on_the_way = Place {
+            is_there: false,
+            ..THERE
+        };
+        for _ in 0..8 {
+            let times = (Duration::ZERO, Duration::from_millis(1));
+            assert_eq!(knee.answered(times, 100, on_the_way), None);
+        }
+        assert!(knee.round.is_none());
+    }
+
+    #[test]
+    fn a_step_that_seems_hardly_worth_it_is_looked_at_again() {
+        // A half more at 32: enough, but not at first sight.
+        let time = |limit: f64| 2.0 * (limit / 24.0).max(1.0);
+        let found = limits(time, 4);
+        assert_eq!(found[..3], [16.0, 32.0, 32.0]);
+        assert!(found[3] > 32.0, "{found:?}");
     }
 
     #[test]
