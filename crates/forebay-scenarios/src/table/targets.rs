@@ -166,6 +166,7 @@ mod tests {
                 best_scores: vec![score],
                 latency: 1.0,
                 rules: vec![(Rule::Auto, vec![score])],
+                drawn: None,
             }
         };
         let all = targets(&[judged("good", 0.91), judged("bad", 0.89)]);
