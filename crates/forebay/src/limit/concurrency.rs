@@ -22,7 +22,7 @@ pub struct InFlightLimit {
 #[derive(Debug)]
 enum Limit {
     Fixed(usize),
-    Found(Level),
+    Found(Box<Level>),
     Rule(Box<dyn LimitRule>),
 }
 
@@ -34,7 +34,7 @@ impl InFlightLimit {
             resting: VecDeque::new(),
             limit: match concurrency {
                 Concurrency::Fixed(n) => Limit::Fixed(n.get()),
-                Concurrency::Auto { max } => Limit::Found(Level::new(max.get(), learnt)),
+                Concurrency::Auto { max } => Limit::Found(Box::new(Level::new(max.get(), learnt))),
                 Concurrency::Rule(rule) => Limit::Rule(rule()),
             },
         }
@@ -111,7 +111,7 @@ impl InFlightLimit {
     /// The limit that finds itself, when it is one.
     pub(super) fn found(&mut self) -> Option<&mut Level> {
         match &mut self.limit {
-            Limit::Found(level) => Some(level),
+            Limit::Found(level) => Some(level.as_mut()),
             Limit::Fixed(_) | Limit::Rule(_) => None,
         }
     }
