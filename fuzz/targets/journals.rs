@@ -69,7 +69,7 @@ fn check_records(file: &File, bytes: &[u8]) {
             at,
             record.t.to_owned(),
             record.key(),
-            record.row.map(|row| row.get().to_owned()),
+            record.row.map(str::to_owned),
         ));
         Ok::<_, std::io::Error>(())
     })
@@ -81,7 +81,7 @@ fn check_records(file: &File, bytes: &[u8]) {
     for (at, t, key, row) in places.iter().rev().chain(&places) {
         let record = lookup.record(*at).expect("a record is found again");
         assert_eq!((record.t, record.key()), (t.as_str(), *key));
-        assert_eq!(record.row.map(|row| row.get()), row.as_deref());
+        assert_eq!(record.row, row.as_deref());
     }
     let (history, again) = History::read(file, NOW).expect("a file can be read");
     assert_eq!((again.end, again.damaged), (extent.end, extent.damaged));

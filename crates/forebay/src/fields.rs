@@ -8,6 +8,8 @@ use serde::Deserializer as _;
 use serde::de::{Deserialize, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::scan::plain_len;
+
 /// One member of a JSON object: its name, decoded, and its value as written.
 pub type Member<'a> = (Cow<'a, str>, &'a RawValue);
 
@@ -80,8 +82,65 @@ pub fn as_str(value: &RawValue) -> Option<Cow<'_, str>> {
 
 /// Appends `text` as a JSON string, quotes included.
 pub fn push_json_str(out: &mut Vec<u8>, text: &str) {
-    // Writing a string into memory cannot fail.
-    let _ = serde_json::to_writer(out, text);
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, after) = rest.split_at(plain_len(rest));
+        out.extend_from_slice(plain);
+        let Some((special, after)) = after.split_first() else {
+            break;
+        };
+        push_escaped(out, *special);
+        rest = after;
+    }
+    out.push(b'"');
+}
+
+/// Appends a byte that does not stand for itself in a JSON string.
+fn push_escaped(out: &mut Vec<u8>, byte: u8) {
+    let letter = match byte {
+        b'"' | b'\\' => byte,
+        0x08 => b'b',
+        0x0c => b'f',
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        _ => {
+            out.extend_from_slice(b"\\u00");
+            push_hex(out, u128::from(byte), 2);
+            return;
+        }
+    };
+    out.extend_from_slice(&[b'\\', letter]);
+}
+
+/// Appends the lowest `digits` hexadecimal digits of a number, at most 32.
+pub fn push_hex(out: &mut Vec<u8>, number: u128, digits: usize) {
+    let mut written = [0; 32];
+    for (place, byte) in written.chunks_exact_mut(2).zip(number.to_be_bytes()) {
+        place[0] = HEX[usize::from(byte >> 4)];
+        place[1] = HEX[usize::from(byte & 15)];
+    }
+    out.extend_from_slice(&written[written.len() - digits..]);
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// Appends a number in decimal digits.
+pub fn push_number(out: &mut Vec<u8>, mut number: u64) {
+    // Twenty digits are the most that 64 bits have.
+    let mut written = [0; 20];
+    let mut at = written.len();
+    loop {
+        at -= 1;
+        written[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&written[at..]);
 }
 
 struct Members;
@@ -133,6 +192,8 @@ pub fn decode<'a, T: Deserialize<'a>>(value: &'a RawValue) -> Result<T, serde_js
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -169,6 +230,29 @@ mod tests {
         assert!(!is_too_deep(text.as_bytes()), "{text}");
         let open = format!(r#"{}"\"#, "[".repeat(MAX_DEPTH));
         assert!(!is_too_deep(open.as_bytes()));
+    }
+
+    proptest! {
+        #[test]
+        fn strings_are_written_as_serde_json_does(text in "[\\x00-\\x7fé\u{1F600}]{0,80}") {
+            let mut out = Vec::new();
+            push_json_str(&mut out, &text);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), serde_json::to_string(&text).unwrap());
+        }
+
+        #[test]
+        fn numbers_are_written_as_they_are_printed(small in 0..1_000u64, any: u64, hex: u128) {
+            let mut out = Vec::new();
+            push_number(&mut out, small);
+            out.push(b' ');
+            push_number(&mut out, any);
+            out.push(b' ');
+            push_hex(&mut out, hex, 32);
+            push_hex(&mut out, u128::from(any), 8);
+            let low = any as u32;
+            let printed = format!("{small} {any} {hex:032x}{low:08x}");
+            prop_assert_eq!(String::from_utf8(out).unwrap(), printed);
+        }
     }
 
     #[test]

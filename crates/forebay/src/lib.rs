@@ -112,6 +112,7 @@ pub mod queue;
 pub mod retry;
 pub mod route;
 pub mod row;
+mod scan;
 pub mod schema;
 #[cfg(feature = "run")]
 pub mod sink;

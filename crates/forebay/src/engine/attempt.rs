@@ -111,7 +111,8 @@ impl Way<'_> {
             && opened.is_readable_in_pieces()
             && StreamReader::reads(opened.status(), opened.headers());
         if is_stream {
-            return self.read_stream(opened, began, on).await;
+            // Larger than what whole answers need.
+            return Box::pin(self.read_stream(opened, began, on)).await;
         }
         match opened.collect().await {
             Ok(answer) => self.read(request, answer),

@@ -27,11 +27,11 @@ impl Attempt {
         let mut line = line
             .key(self.key)
             .asked(self.body)
-            .plain("i", self.index)
-            .plain("n", self.n);
+            .number("i", self.index)
+            .number("n", self.n.into());
         for (name, is_so) in [("along", self.along), ("split", self.split)] {
             if is_so {
-                line = line.plain(name, true);
+                line = line.flag(name, true);
             }
         }
         line
@@ -89,18 +89,19 @@ impl Bill {
                 reasoning_tokens,
                 ..
             } = usage;
-            line = line.plain(
-                "u",
-                format_args!(
-                    "[{input_tokens},{output_tokens},{cached_input_tokens},{reasoning_tokens}]"
-                ),
-            );
+            let tokens = [
+                *input_tokens,
+                *output_tokens,
+                *cached_input_tokens,
+                *reasoning_tokens,
+            ];
+            line = line.numbers("u", &tokens);
             if let Some(cost) = self.cost {
                 line = line.plain("c", cost.picos());
             }
         }
         if self.maybe {
-            line = line.plain("billed", true);
+            line = line.flag("billed", true);
         }
         if let (None, Some(worst)) = (&self.usage, self.worst) {
             line = line.plain("w", worst.picos());

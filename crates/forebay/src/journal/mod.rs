@@ -68,6 +68,7 @@ pub struct Journal {
     retry_failed: bool,
     restamped: u64,
     moved: u64,
+    any_failed: bool,
     history: History,
     damaged: u64,
 }
@@ -90,6 +91,7 @@ impl Journal {
             retry_failed: false,
             restamped: 0,
             moved: 0,
+            any_failed: false,
             history: History::default(),
             damaged: 0,
         }
@@ -168,17 +170,23 @@ impl Journal {
         self.restamped > 0 || self.moved > 0 || self.past.left() > 0
     }
 
+    /// Whether there is a failed row among those that stand for the input.
+    pub fn has_failed_rows(&self) -> bool {
+        self.any_failed
+    }
+
     /// Keeps an earlier row for an item, which may have another index or other fields now.
     ///
     /// # Errors
     /// When the journal cannot be read.
     pub fn keep(&mut self, entry: Entry, item: &KeptItem<'_>) -> io::Result<()> {
+        self.any_failed |= !entry.ok;
         self.moved += u64::from(u64::from(entry.index) != item.index % INDEXES);
         if entry.fields == item.fields_hash {
             return self.offsets.set(item.index, entry.offset);
         }
         let record = self.past_rows()?.record(entry.offset)?;
-        let body = record.row.map_or("{}", |row| row.get());
+        let body = record.row.unwrap_or("{}");
         let body = with_fields(body, item.fields)?;
         let kind = record.kind.map(str::to_owned);
         self.restamped += 1;
@@ -229,14 +237,15 @@ impl Journal {
         if self.file.is_none() {
             return Ok(());
         }
+        self.any_failed |= done.failure.is_some();
         let offset = self.end_of_buffer();
         let mut line = self
             .line("done")
             .key(done.key)
             .asked(done.asked)
-            .plain("i", done.index)
-            .plain("ok", done.failure.is_none())
-            .plain("f", done.fields);
+            .number("i", done.index)
+            .flag("ok", done.failure.is_none())
+            .number("f", done.fields.into());
         if let Some(id) = done.custom_id {
             line = line.text("id", id);
         }
@@ -247,10 +256,10 @@ impl Journal {
             line = line.text("was", was);
         }
         if done.recalled {
-            line = line.plain("cached", true);
+            line = line.flag("cached", true);
         }
         if done.along {
-            line = line.plain("along", true);
+            line = line.flag("along", true);
         }
         line = done.bill.write(line);
         line.json("row", done.body).end();
@@ -286,7 +295,7 @@ impl Journal {
         if self.file.is_none() {
             self.buffer.clear();
         }
-        Line::new(&mut self.buffer, kind).plain("at", &self.now)
+        Line::new(&mut self.buffer, kind).json("at", self.now.as_bytes())
     }
 
     fn end_of_buffer(&self) -> u64 {

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
 
+use memchr::memchr;
+
 use super::record::{self, Key, Record};
 use crate::config::Learnt;
 use crate::money::Usd;
@@ -58,6 +60,8 @@ pub fn for_each<E: From<io::Error>>(
 pub struct Lookup {
     reader: BufReader<File>,
     at: u64,
+    /// Bytes of the buffer that the last record took up.
+    used: usize,
     line: Vec<u8>,
 }
 
@@ -71,6 +75,7 @@ impl Lookup {
         Ok(Lookup {
             reader: BufReader::with_capacity(BUFFER / 4, file),
             at: 0,
+            used: 0,
             line: Vec::new(),
         })
     }
@@ -80,14 +85,25 @@ impl Lookup {
     /// # Errors
     /// When the file cannot be read or holds no record there.
     pub fn record(&mut self, offset: u64) -> io::Result<Record<'_>> {
+        self.reader.consume(std::mem::take(&mut self.used));
         self.reader.seek_relative(offset as i64 - self.at as i64)?;
-        self.line.clear();
-        let n = self.reader.read_until(b'\n', &mut self.line)? as u64;
-        self.at = offset + n;
-        self.line
-            .strip_suffix(b"\n")
-            .and_then(record::parse)
-            .ok_or_else(|| io::Error::other(format!("no whole record at byte {offset}")))
+        self.at = offset;
+        let torn = || io::Error::other(format!("no whole record at byte {offset}"));
+        let end = memchr(b'\n', self.reader.fill_buf()?);
+        let line = match end {
+            // As a rule all of it is in the buffer.
+            Some(end) => {
+                self.used = end + 1;
+                self.at += self.used as u64;
+                &self.reader.buffer()[..end]
+            }
+            None => {
+                self.line.clear();
+                self.at += self.reader.read_until(b'\n', &mut self.line)? as u64;
+                self.line.strip_suffix(b"\n").ok_or_else(torn)?
+            }
+        };
+        record::parse(line).ok_or_else(torn)
     }
 }
 

@@ -8,11 +8,15 @@
 
 use std::borrow::Cow;
 use std::io::Write as _;
+use std::sync::LazyLock;
 
-use serde::Deserialize;
+use memchr::memmem::Finder;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::fields::{push_hex, push_number};
 use crate::outcome::Usage;
+use crate::scan::Scan;
 
 /// The name of a row: a hash of its resolved request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,7 +43,21 @@ const STREAMING: [&[u8]; 2] = [
     b",\"stream_options\":{\"include_usage\":true}",
 ];
 
+/// What both have in common: most requests do not have it, so it is looked for once.
+static IN_ALL: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b",\"stream"));
+
+/// Where a row begins. It cannot stand inside of a JSON string, where the quotes would be
+/// escaped.
+static ROW: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b",\"row\":{"));
+/// Bytes before a row's opening brace.
+const BEFORE_ROW: usize = b",\"row\":".len();
+/// How the record of a row begins; other kinds hold objects whose members may have any name.
+const DONE: &[u8] = b"{\"t\":\"done\",";
+
 fn without_streaming(body: &[u8]) -> Cow<'_, [u8]> {
+    if IN_ALL.find(body).is_none() {
+        return Cow::Borrowed(body);
+    }
     let mut body = Cow::Borrowed(body);
     for member in STREAMING {
         while let Some(at) = memchr::memmem::find(&body, member) {
@@ -55,7 +73,7 @@ const CHECKSUM: &[u8] = b",\"crc\":\"";
 const TAIL: usize = CHECKSUM.len() + 8 + 3;
 
 /// A record as read. Which members are there depends on the kind.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub struct Record<'a> {
     /// The kind: `run`, `sent`, `retry`, `done`, `items`, `learnt`, `end` or `finished`.
     pub t: &'a str,
@@ -97,9 +115,9 @@ pub struct Record<'a> {
     pub cached: Option<bool>,
     /// Items in the input, or seconds that a session took.
     pub total: Option<f64>,
-    /// The row's body.
-    #[serde(borrow)]
-    pub row: Option<&'a RawValue>,
+    /// The row's body, a JSON object.
+    #[serde(borrow, default, deserialize_with = "as_written")]
+    pub row: Option<&'a str>,
     /// Settings of a run, what was learnt, or totals.
     #[serde(borrow)]
     pub data: Option<&'a RawValue>,
@@ -136,12 +154,79 @@ pub(super) fn parse(line: &[u8]) -> Option<Record<'_>> {
     let (body, tail) = line.split_at(body_end);
     let digits = tail.strip_prefix(CHECKSUM)?.strip_suffix(b"\"}")?;
     // Digits as they are written: a sign or a capital is a change too.
-    let mut written = [0; 8];
-    write!(&mut written[..], "{:08x}", crc32fast::hash(body)).ok()?;
+    let mut written = Vec::with_capacity(8);
+    push_hex(&mut written, crc32fast::hash(body).into(), 8);
     if digits != written {
         return None;
     }
-    serde_json::from_slice(line).ok()
+    plain(body).or_else(|| serde_json::from_slice(line).ok())
+}
+
+/// Reads what comes before a checksum that is right, when it is written as rows and attempts
+/// are: a row comes last, and nothing else holds an object. The row itself is taken as it was
+/// written.
+fn plain(body: &[u8]) -> Option<Record<'_>> {
+    let text = std::str::from_utf8(body).ok()?;
+    let row = body.starts_with(DONE).then(|| ROW.find(body)).flatten();
+    let (head, row) = match row {
+        Some(at) => (&text[..at], Some(&text[at + BEFORE_ROW..])),
+        None => (text, None),
+    };
+    if row.is_some_and(|row| !row.ends_with('}')) {
+        return None;
+    }
+    let mut record = Record {
+        row,
+        ..Record::default()
+    };
+    let mut scan = Scan::new(head);
+    scan.take(b'{')?;
+    scan.members(|scan, name| record.fill(name, scan))?;
+    scan.is_over().then_some(record)
+}
+
+fn as_written<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<&'de str>, D::Error> {
+    Ok(Option::<&RawValue>::deserialize(reader)?.map(RawValue::get))
+}
+
+impl<'a> Record<'a> {
+    /// Takes the value of a member; `None` when it is not plain.
+    fn fill(&mut self, name: &str, scan: &mut Scan<'a>) -> Option<()> {
+        match name {
+            "t" => self.t = scan.plain()?,
+            "k" => self.k = Some(scan.plain()?),
+            "b" => self.b = Some(scan.plain()?),
+            "kind" => self.kind = Some(scan.plain()?),
+            "was" => self.was = Some(scan.plain()?),
+            "id" => self.id = Some(scan.string()?),
+            "i" => self.i = Some(scan.count()?),
+            "n" => self.n = Some(scan.count()?.try_into().ok()?),
+            "f" => self.f = Some(scan.count()?.try_into().ok()?),
+            "c" => self.c = Some(scan.count()?.try_into().ok()?),
+            "w" => self.w = Some(scan.count()?.try_into().ok()?),
+            "at" => self.at = Some(scan.number()?.parse().ok()?),
+            "total" => self.total = Some(scan.number()?.parse().ok()?),
+            "ok" => self.ok = Some(scan.boolean()?),
+            "billed" => self.billed = Some(scan.boolean()?),
+            "copy" => self.copy = Some(scan.boolean()?),
+            "along" => self.along = Some(scan.boolean()?),
+            "cached" => self.cached = Some(scan.boolean()?),
+            "u" => self.u = Some(four(scan)?),
+            "row" | "data" => return None,
+            _ => scan.skip()?,
+        }
+        Some(())
+    }
+}
+
+fn four(scan: &mut Scan<'_>) -> Option<[u64; 4]> {
+    let (mut four, mut n) = ([0; 4], 0);
+    scan.list(|scan| {
+        *four.get_mut(n)? = scan.count()?;
+        n += 1;
+        Some(())
+    })?;
+    (n == four.len()).then_some(four)
 }
 
 /// Builds one record at the end of a buffer.
@@ -155,45 +240,87 @@ impl<'a> Line<'a> {
     /// Begins a record of this kind.
     pub fn new(out: &'a mut Vec<u8>, kind: &str) -> Line<'a> {
         let start = out.len();
-        let _ = write!(out, "{{\"t\":\"{kind}\"");
+        out.extend_from_slice(b"{\"t\":\"");
+        out.extend_from_slice(kind.as_bytes());
+        out.push(b'"');
         Line { out, start }
     }
 
     /// Adds a key.
     #[must_use]
     pub fn key(self, key: Key) -> Line<'a> {
-        let _ = write!(self.out, ",\"k\":\"{:032x}\"", key.0);
+        self.hash("k", key)
+    }
+
+    fn hash(mut self, name: &str, key: Key) -> Line<'a> {
+        self.begin(name);
+        self.out.push(b'"');
+        push_hex(self.out, key.0, 32);
+        self.out.push(b'"');
         self
+    }
+
+    fn begin(&mut self, name: &str) {
+        self.out.extend_from_slice(b",\"");
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
     }
 
     /// Adds the key of what was really asked, unless it is the item's own request.
     #[must_use]
     pub fn asked(self, body: Option<Key>) -> Line<'a> {
-        if let Some(body) = body {
-            let _ = write!(self.out, ",\"b\":\"{:032x}\"", body.0);
+        match body {
+            Some(body) => self.hash("b", body),
+            None => self,
         }
+    }
+
+    /// Adds a member that shows itself as JSON.
+    #[must_use]
+    pub fn plain(mut self, name: &str, value: impl std::fmt::Display) -> Line<'a> {
+        self.begin(name);
+        let _ = write!(self.out, "{value}");
         self
     }
 
-    /// Adds a member that shows itself as JSON: a number, `true`, `false`.
+    /// Adds a number.
     #[must_use]
-    pub fn plain(self, name: &str, value: impl std::fmt::Display) -> Line<'a> {
-        let _ = write!(self.out, ",\"{name}\":{value}");
+    pub fn number(mut self, name: &str, value: u64) -> Line<'a> {
+        self.begin(name);
+        push_number(self.out, value);
         self
+    }
+
+    /// Adds numbers.
+    #[must_use]
+    pub fn numbers(mut self, name: &str, values: &[u64]) -> Line<'a> {
+        self.begin(name);
+        for (at, value) in values.iter().enumerate() {
+            self.out.push(if at == 0 { b'[' } else { b',' });
+            push_number(self.out, *value);
+        }
+        self.out.push(b']');
+        self
+    }
+
+    /// Adds a boolean.
+    #[must_use]
+    pub fn flag(self, name: &str, value: bool) -> Line<'a> {
+        self.json(name, if value { b"true" } else { b"false" })
     }
 
     /// Adds a string.
     #[must_use]
-    pub fn text(self, name: &str, value: &str) -> Line<'a> {
-        let _ = write!(self.out, ",\"{name}\":");
+    pub fn text(mut self, name: &str, value: &str) -> Line<'a> {
+        self.begin(name);
         crate::fields::push_json_str(self.out, value);
         self
     }
 
     /// Adds JSON as it is; it must be on one line.
     #[must_use]
-    pub fn json(self, name: &str, value: &[u8]) -> Line<'a> {
-        let _ = write!(self.out, ",\"{name}\":");
+    pub fn json(mut self, name: &str, value: &[u8]) -> Line<'a> {
+        self.begin(name);
         self.out.extend_from_slice(value);
         self
     }
@@ -202,7 +329,7 @@ impl<'a> Line<'a> {
     pub fn end(self) {
         let checksum = crc32fast::hash(&self.out[self.start..]);
         self.out.extend_from_slice(CHECKSUM);
-        let _ = write!(self.out, "{checksum:08x}");
+        push_hex(self.out, checksum.into(), 8);
         self.out.extend_from_slice(b"\"}\n");
     }
 }
@@ -237,7 +364,7 @@ mod tests {
         );
         assert_eq!(record.id.as_deref(), Some("a\"\n\u{1F600}"));
         assert_eq!(record.usage().unwrap().cached_input_tokens, 3);
-        assert_eq!(record.row.unwrap().get(), r#"{"output":"x"}"#);
+        assert_eq!(record.row.unwrap(), r#"{"output":"x"}"#);
         let json: serde_json::Value = serde_json::from_slice(&line).unwrap();
         assert_eq!(json["i"], 7);
     }

@@ -80,7 +80,7 @@ fn row_of(journal: &mut Journal, index: u64) -> String {
         .offsets()
         .for_each(|at, offset| {
             if at == index {
-                row = lookup.record(offset)?.row.map(|row| row.get().to_owned());
+                row = lookup.record(offset)?.row.map(str::to_owned);
             }
             Ok::<_, io::Error>(())
         })

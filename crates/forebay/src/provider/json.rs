@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use crate::fields;
 
 /// The most tokens that are believed of one answer; far above any context window.
-const MAX_COUNT: u64 = 1_000_000_000_000;
+pub(super) const MAX_COUNT: u64 = 1_000_000_000_000;
 
 /// Reads a value that is an object; a list would be taken for the object's members in order.
 pub(super) fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {

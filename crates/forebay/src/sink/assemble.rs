@@ -77,7 +77,7 @@ pub fn assemble(journal: &mut Journal, targets: Targets<'_>) -> io::Result<Assem
             OutputFormat::Tool(tool) => Box::new(ToolLines::of(tool, Part::Rest)),
             _ => Box::new(JsonLines::default()),
         };
-        each_row(journal, |row| {
+        let mut see = |row: &Row<'_>| {
             if row.ok || !writer.takes(row.body)? {
                 return Ok(());
             }
@@ -87,7 +87,10 @@ pub fn assemble(journal: &mut Journal, targets: Targets<'_>) -> io::Result<Assem
                 none => none.insert(Replacement::new(&disk, path)?),
             };
             writer.row(file, row.custom_id, row.index, row.body)
-        })?;
+        };
+        if journal.has_failed_rows() {
+            each_row(journal, &mut see)?;
+        }
         match file {
             Some(file) => {
                 file.put_in_place()?;
@@ -138,7 +141,7 @@ fn each_row(
             custom_id: record.id.as_deref(),
             index,
             ok: record.ok == Some(true),
-            body: record.row.map_or("{}", |row| row.get()),
+            body: record.row.unwrap_or("{}"),
         })
     })
 }
@@ -187,7 +190,7 @@ pub fn rebuild_stream(
         if current.is_none() || !stays {
             return Ok(());
         }
-        let body = record.row.map_or("{}", |row| row.get());
+        let body = record.row.unwrap_or("{}");
         let index = record.i.unwrap_or_default();
         writer.row(&mut out, record.id.as_deref(), index, body)
     })?;

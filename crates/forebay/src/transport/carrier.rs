@@ -1,9 +1,9 @@
 //! What carries one exchange: an HTTP/1.1 connection of its own, or a stream of an HTTP/2 one.
 
 use bytes::Bytes;
-use hyper::body::{Body as _, Incoming};
 
 use super::Call;
+use super::clock::Alarm;
 use super::connection::{Connection, Ended};
 use super::http2::Exchange;
 use super::pool::Pool;
@@ -16,7 +16,7 @@ use crate::outcome::FailureKind;
 /// Dropping it closes the connection, or resets the stream.
 #[derive(Debug)]
 pub(super) enum Carrier {
-    Http1(Connection, Option<Incoming>),
+    Http1(Connection),
     Http2(Exchange),
 }
 
@@ -24,13 +24,21 @@ impl Carrier {
     /// How its connection was opened, unless it has served an exchange before.
     pub(super) fn opening(&self) -> Option<Opening> {
         match self {
-            Carrier::Http1(connection, _) => connection.opening(),
+            Carrier::Http1(connection) => connection.opening(),
             Carrier::Http2(exchange) => exchange.opening(),
         }
     }
 
     pub(super) fn is_http2(&self) -> bool {
         matches!(self, Carrier::Http2(_))
+    }
+
+    /// The timer of its deadlines; it is given back at the end.
+    pub(super) fn take_alarm(&mut self) -> Alarm {
+        match self {
+            Carrier::Http1(connection) => std::mem::take(&mut connection.alarm),
+            Carrier::Http2(_) => Alarm::default(),
+        }
     }
 
     /// Writes a request and waits for the head of its answer.
@@ -40,15 +48,11 @@ impl Carrier {
         body: &Bytes,
     ) -> Result<http::response::Parts, Ended> {
         match self {
-            Carrier::Http1(connection, incoming) => {
-                let response = connection.send(call.request(body)).await?;
-                let (head, body) = response.into_parts();
-                *incoming = Some(body);
-                Ok(head)
-            }
+            Carrier::Http1(connection) => connection.send(&call.head, body).await,
             Carrier::Http2(exchange) => {
                 let request = call.request_h2(body.len());
-                exchange.send(request, body.clone()).await
+                // Much larger than what HTTP/1.1 needs.
+                Box::pin(exchange.send(request, body.clone())).await
             }
         }
     }
@@ -56,8 +60,7 @@ impl Carrier {
     /// Reads the next part of the body; `None` at its end.
     pub(super) async fn read(&mut self) -> Result<Option<Bytes>, (FailureKind, String)> {
         match self {
-            Carrier::Http1(connection, Some(incoming)) => connection.read(incoming).await,
-            Carrier::Http1(_, None) => Ok(None),
+            Carrier::Http1(connection) => connection.read().await,
             Carrier::Http2(exchange) => exchange.read().await,
         }
     }
@@ -65,7 +68,7 @@ impl Carrier {
     /// Bytes of the body that are still to come, when that is known.
     pub(super) fn rest(&self) -> Option<u64> {
         match self {
-            Carrier::Http1(_, incoming) => incoming.as_ref()?.size_hint().exact(),
+            Carrier::Http1(connection) => connection.rest(),
             Carrier::Http2(exchange) => exchange.rest(),
         }
     }
@@ -74,11 +77,11 @@ impl Carrier {
     /// request came. When it was idle among others, those are distrusted too.
     pub(super) fn is_stale(&self, was_reused: bool, pool: &Pool) -> bool {
         match self {
-            Carrier::Http1(connection, _) if was_reused => {
+            Carrier::Http1(connection) if was_reused => {
                 pool.distrust(connection.idle_since());
                 true
             }
-            Carrier::Http1(..) => false,
+            Carrier::Http1(_) => false,
             Carrier::Http2(exchange) => exchange.is_unanswered(),
         }
     }
@@ -86,17 +89,18 @@ impl Carrier {
     /// Does without the rest of the answer: its connection or stream ends.
     pub(super) fn give_up(&mut self) {
         match self {
-            Carrier::Http1(connection, _) => connection.give_up(),
+            Carrier::Http1(connection) => connection.give_up(),
             // Dropping it does.
             Carrier::Http2(_) => {}
         }
     }
 
     /// Gives the connection back when the answer is over.
-    pub(super) async fn release(self, pool: &Pool) {
+    pub(super) fn release(self, pool: &Pool, alarm: Alarm) {
         match self {
-            Carrier::Http1(mut connection, _) => {
-                connection.settle().await;
+            Carrier::Http1(mut connection) => {
+                connection.alarm = alarm;
+                connection.settle();
                 pool.put(connection);
             }
             Carrier::Http2(_) => {}

@@ -4,38 +4,47 @@
 //! woken per request. An idle connection is driven by nobody and asked once before its next
 //! use whether it is still open.
 
-use std::error::Error as _;
-use std::future::{Future as _, poll_fn};
-use std::io;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::Full;
-use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::response::Parts;
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::time::Instant;
 
+use super::clock::Alarm;
 use super::connect::Stream;
+use super::http1::{AnswerReader, Outgoing, Piece, RequestHead};
 use super::sockets::Socket;
 use super::timings::Opening;
-use crate::outcome::{Failure, FailureKind};
+use crate::outcome::FailureKind;
 
 /// The largest answer body: far above the largest real one, far below memory.
 pub(super) const MAX_BODY: usize = 64 << 20;
 /// The largest answer head.
 pub(super) const MAX_HEAD: usize = 64 << 10;
+/// Bytes read at once: an ordinary answer and then some. They stand on the stack, so that a
+/// connection that waits for its answer needs no room for it.
+const READ: usize = 16 << 10;
 
-type Driver = http1::Connection<TokioIo<Stream>, Full<Bytes>>;
+/// An open connection; a handle of it, which moves from the pool to an exchange and back.
+pub(super) struct Connection(Box<Inner>);
 
-/// An open connection and the one who drives it.
-pub(super) struct Connection {
-    sender: http1::SendRequest<Full<Bytes>>,
-    /// `None` once the connection has ended.
-    driver: Option<Pin<Box<Driver>>>,
+/// What a connection is.
+pub(super) struct Inner {
+    stream: Stream,
+    reader: AnswerReader,
+    /// The request under way, until all of it is written.
+    out: Option<Outgoing>,
+    /// Whether it can be used at all.
+    open: bool,
     exchanges: u64,
     idle_since: Instant,
+    /// The timer of its exchanges: each sets it later than the one before as a rule.
+    pub(super) alarm: Alarm,
     opening: Opening,
     /// Its place among the origin's sockets.
     _socket: Socket,
@@ -86,26 +95,36 @@ impl Collected {
 }
 
 impl Connection {
-    pub(super) async fn new(
-        stream: Stream,
-        socket: Socket,
-        opening: Opening,
-    ) -> Result<Connection, Failure> {
-        let (sender, driver) = http1::Builder::new()
-            .max_buf_size(MAX_HEAD.max(8192))
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| Failure::new(FailureKind::Connect, error.to_string()))?;
-        Ok(Connection {
-            sender,
-            driver: Some(Box::pin(driver)),
+    pub(super) fn new(stream: Stream, socket: Socket, opening: Opening) -> Connection {
+        Connection(Box::new(Inner {
+            stream,
+            reader: AnswerReader::default(),
+            out: None,
+            open: true,
             exchanges: 0,
             idle_since: Instant::now(),
+            alarm: Alarm::default(),
             opening,
             _socket: socket,
-        })
+        }))
     }
+}
 
+impl std::ops::Deref for Connection {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Connection {
+    fn deref_mut(&mut self) -> &mut Inner {
+        &mut self.0
+    }
+}
+
+impl Inner {
     pub(super) fn is_reused(&self) -> bool {
         self.exchanges > 0
     }
@@ -121,117 +140,144 @@ impl Connection {
 
     /// Whether another request can be written, as far as the peer's packets have arrived.
     pub(super) async fn is_alive(&mut self) -> bool {
-        poll_fn(|cx| {
-            self.drive(cx);
-            Poll::Ready(self.driver.is_some() && self.sender.is_ready())
-        })
-        .await
+        // Whatever an idle connection brings, be it bytes, its end or an error, spoils it.
+        poll_fn(|cx| Poll::Ready(self.open && self.fill(cx).is_pending())).await
     }
 
     /// Whether the connection may go back to the pool.
     pub(super) fn is_reusable(&self) -> bool {
-        self.driver.is_some() && self.sender.is_ready()
+        self.open && self.out.is_none() && self.reader.is_between()
     }
 
     /// Writes a request and waits for the response head.
-    pub(super) async fn send(
-        &mut self,
-        request: http::Request<Full<Bytes>>,
-    ) -> Result<http::Response<Incoming>, Ended> {
-        let mut response = std::pin::pin!(self.sender.try_send_request(request));
+    pub(super) async fn send(&mut self, head: &RequestHead, body: &Bytes) -> Result<Parts, Ended> {
         self.exchanges += 1;
-        let driver = &mut self.driver;
+        self.out = Some(Outgoing::new(head, body));
         poll_fn(|cx| {
-            drive(driver, cx);
-            match response.as_mut().poll(cx) {
-                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-                Poll::Ready(Err(mut error)) => Poll::Ready(Err(match error.take_message() {
-                    Some(_) => Ended::NeverSent,
-                    None => why_ended(error.error()),
-                })),
-                Poll::Pending => Poll::Pending,
+            if let Poll::Ready(Err(unsent)) = self.write(cx) {
+                return Poll::Ready(Err(unsent));
+            }
+            loop {
+                match self.reader.head() {
+                    Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                    Ok(None) => {}
+                    Err(why) => return Poll::Ready(Err(self.no_http(why))),
+                }
+                match ready!(self.fill(cx)) {
+                    Ok(0) => {
+                        let why = "connection closed before message completed".to_owned();
+                        return Poll::Ready(Err(self.closed(why)));
+                    }
+                    Ok(_) => {}
+                    Err(error) => return Poll::Ready(Err(self.closed(root_of(&error)))),
+                }
             }
         })
         .await
+    }
+
+    /// Writes as much of the request as the peer takes. A peer that takes no more may have
+    /// answered already, so that only a request of which nothing was written ends here.
+    fn write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+        while let Some(out) = &mut self.out {
+            let written = if out.is_written() {
+                ready!(Pin::new(&mut self.stream).poll_flush(cx)).map(|()| None)
+            } else {
+                let [head, body] = out.left();
+                let stream = Pin::new(&mut self.stream);
+                let parts = [IoSlice::new(head), IoSlice::new(body)];
+                ready!(match body.is_empty() {
+                    true => stream.poll_write(cx, head),
+                    false if head.is_empty() => stream.poll_write(cx, body),
+                    false => stream.poll_write_vectored(cx, &parts),
+                })
+                .map(Some)
+            };
+            match written {
+                Ok(None) => self.out = None,
+                Ok(Some(n)) if n > 0 => out.advance(n),
+                Ok(Some(_)) | Err(_) if !out.has_begun() => {
+                    self.open = false;
+                    return Poll::Ready(Err(Ended::NeverSent));
+                }
+                Ok(Some(_)) | Err(_) => {
+                    self.open = false;
+                    self.out = None;
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads what has arrived; 0 is the end.
+    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut room = [const { MaybeUninit::uninit() }; READ];
+        let mut buffer = ReadBuf::uninit(&mut room);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+        let arrived = buffer.filled();
+        self.reader.push(arrived);
+        Poll::Ready(Ok(arrived.len()))
+    }
+
+    fn no_http(&mut self, why: &str) -> Ended {
+        self.open = false;
+        Ended::Bad(
+            FailureKind::Malformed,
+            format!("the answer is not HTTP: {why}"),
+        )
+    }
+
+    fn closed(&mut self, why: String) -> Ended {
+        self.open = false;
+        Ended::Closed(why)
     }
 
     /// Reads the next part of the body; `None` at its end.
-    pub(super) async fn read(
-        &mut self,
-        incoming: &mut Incoming,
-    ) -> Result<Option<Bytes>, (FailureKind, String)> {
-        let driver = &mut self.driver;
+    pub(super) async fn read(&mut self) -> Result<Option<Bytes>, (FailureKind, String)> {
         poll_fn(|cx| {
+            // Whoever answers early may still want the rest of the request.
+            let _ = self.write(cx);
             loop {
-                let mut frame = Pin::new(&mut *incoming).poll_frame(cx);
-                if frame.is_pending() {
-                    drive(driver, cx);
-                    frame = Pin::new(&mut *incoming).poll_frame(cx);
+                match self.reader.piece() {
+                    Ok(Piece::Bytes(bytes)) => return Poll::Ready(Ok(Some(bytes))),
+                    Ok(Piece::End) => return Poll::Ready(Ok(None)),
+                    Ok(Piece::More) => {}
+                    Err(why) => {
+                        self.open = false;
+                        let why = format!("the answer is not HTTP: {why}");
+                        return Poll::Ready(Err((FailureKind::Malformed, why)));
+                    }
                 }
-                return match frame {
-                    Poll::Pending => Poll::Pending,
-                    Poll::Ready(None) => Poll::Ready(Ok(None)),
-                    Poll::Ready(Some(Err(error))) => Poll::Ready(Err(why_cut(&error))),
-                    Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                        Ok(chunk) => Poll::Ready(Ok(Some(chunk))),
-                        // Trailers hold nothing of interest.
-                        Err(_) => continue,
-                    },
+                let why = match ready!(self.fill(cx)) {
+                    Ok(0) if self.reader.ended() => continue,
+                    Ok(0) => "the connection ended before the answer did".to_owned(),
+                    Ok(_) => continue,
+                    Err(error) => root_of(&error),
                 };
+                self.open = false;
+                let why = format!("the answer was cut: {why}");
+                return Poll::Ready(Err((FailureKind::Truncated, why)));
             }
         })
         .await
     }
 
-    /// Lets the connection notice that the answer is over.
-    pub(super) async fn settle(&mut self) {
-        poll_fn(|cx| {
-            self.drive(cx);
-            Poll::Ready(())
-        })
-        .await;
+    /// Bytes of the body that are still to come, when that is known.
+    pub(super) fn rest(&self) -> Option<u64> {
+        self.reader.rest()
+    }
+
+    /// Notes that the answer is over.
+    pub(super) fn settle(&mut self) {
         self.idle_since = Instant::now();
+        if self.is_reusable() {
+            self.reader.rest_now();
+        }
     }
 
     /// Ends the connection: the rest of an answer is not waited for.
     pub(super) fn give_up(&mut self) {
-        self.driver = None;
-    }
-
-    fn drive(&mut self, cx: &mut Context<'_>) {
-        drive(&mut self.driver, cx);
-    }
-}
-
-fn drive(driver: &mut Option<Pin<Box<Driver>>>, cx: &mut Context<'_>) {
-    if let Some(running) = driver
-        && running.as_mut().poll(cx).is_ready()
-    {
-        *driver = None;
-    }
-}
-
-fn why_ended(error: &hyper::Error) -> Ended {
-    if error.is_parse() {
-        Ended::Bad(
-            FailureKind::Malformed,
-            format!("the answer is not HTTP: {}", root_of(error)),
-        )
-    } else {
-        Ended::Closed(root_of(error))
-    }
-}
-
-/// A body that ends too soon, or one that breaks the rules of its chunks.
-fn why_cut(error: &hyper::Error) -> (FailureKind, String) {
-    let io = error.source().and_then(|e| e.downcast_ref::<io::Error>());
-    let why = root_of(error);
-    match io.map(io::Error::kind) {
-        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => (
-            FailureKind::Malformed,
-            format!("the answer is not HTTP: {why}"),
-        ),
-        _ => (FailureKind::Truncated, format!("the answer was cut: {why}")),
+        self.open = false;
     }
 }
 
@@ -249,7 +295,7 @@ impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection")
             .field("exchanges", &self.exchanges)
-            .field("open", &self.driver.is_some())
+            .field("open", &self.open)
             .finish_non_exhaustive()
     }
 }

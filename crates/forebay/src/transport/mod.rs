@@ -16,6 +16,7 @@ mod clock;
 mod connect;
 mod connection;
 mod encoding;
+mod http1;
 mod http2;
 mod memory;
 mod network;
@@ -36,6 +37,7 @@ use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
 pub use connect::{Connector, tls_config};
+pub use http1::{AnswerReader, Piece, Wrong};
 pub use http2::STREAMS_PER_CONNECTION;
 pub use memory::MemoryConnector;
 pub use network::{Asked, Network};
@@ -47,8 +49,8 @@ use crate::endpoint::{BaseUrl, HttpVersion};
 use crate::error::Error;
 use crate::outcome::{Failure, FailureKind, Phase};
 use carrier::Carrier;
-use clock::Alarm;
 use connection::Ended;
+use http1::RequestHead;
 use network::{System, Way};
 use origin::{Origin, Parts};
 use room::Room;
@@ -92,6 +94,8 @@ pub struct Call {
     method: http::Method,
     uri: http::Uri,
     headers: HeaderMap,
+    /// The same as HTTP/1.1 writes it.
+    head: RequestHead,
     /// The same for HTTP/2, where the host is part of the URI.
     whole_uri: http::Uri,
     headers_h2: HeaderMap,
@@ -102,15 +106,8 @@ impl Call {
     #[must_use]
     pub fn get(mut self) -> Call {
         self.method = http::Method::GET;
+        self.head = RequestHead::new(&self.method, &self.uri, &self.headers);
         self
-    }
-
-    fn request(&self, body: &Bytes) -> http::Request<http_body_util::Full<Bytes>> {
-        let mut request = http::Request::new(http_body_util::Full::new(body.clone()));
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = self.headers.clone();
-        request
     }
 
     fn request_h2(&self, length: usize) -> http::Request<()> {
@@ -239,8 +236,10 @@ impl Transport {
         }
         let mut headers = headers.clone();
         headers.insert(HOST, self.host.clone());
+        let method = http::Method::POST;
         Ok(Call {
-            method: http::Method::POST,
+            head: RequestHead::new(&method, &uri, &headers),
+            method,
             uri,
             headers,
             whole_uri,
@@ -307,7 +306,9 @@ impl Transport {
         let sent = Instant::now();
         let clock = &self.origin.clock;
         let end = deadline.min(clock.now() + self.timeouts.first_byte);
-        let head = match clock.timeout_at(end, carrier.send(call, body)).await {
+        let mut alarm = carrier.take_alarm();
+        let sending = carrier.send(call, body);
+        let head = match alarm.guard(clock, end, sending).await {
             Ok(Ok(head)) => head,
             Ok(Err(Ended::NeverSent)) => return Err(Lost::NeverSent),
             Ok(Err(Ended::Refused)) => return Err(Lost::Refused),
@@ -345,7 +346,7 @@ impl Transport {
             first_chunk_end: end,
             read: 0,
             place: None,
-            alarm: Alarm::default(),
+            alarm,
         })
     }
 

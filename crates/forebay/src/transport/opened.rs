@@ -202,7 +202,7 @@ impl<'t> Opened<'t> {
             arrived: self.arrived,
             timings: self.timings,
         };
-        self.release().await;
+        self.release();
         Ok(answer)
     }
 
@@ -213,11 +213,11 @@ impl<'t> Opened<'t> {
             .chunk_until(end, Phase::Total, self.transport.timeouts.total)
             .await
         {}
-        self.release().await;
+        self.release();
     }
 
-    async fn release(self) {
-        self.transport.origin.release(self.carrier).await;
+    fn release(self) {
+        self.transport.origin.release(self.carrier, self.alarm);
     }
 }
 

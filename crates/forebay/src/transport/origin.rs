@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use super::carrier::Carrier;
-use super::clock::ActiveClock;
+use super::clock::{ActiveClock, Alarm};
 use super::connect::{Connected, Connector, Unconnected};
 use super::connection::Connection;
 use super::http2::{Exchange, Http2, Place};
@@ -144,7 +144,7 @@ impl Origin {
             Spoken::Http1 => {
                 while let Some(mut connection) = self.pool.take() {
                     if connection.is_alive().await {
-                        return Some(Carrier::Http1(connection, None));
+                        return Some(Carrier::Http1(connection));
                     }
                 }
                 None
@@ -191,7 +191,7 @@ impl Origin {
                 (Some(mut connection), _) => Ok(connection
                     .is_alive()
                     .await
-                    .then_some(Carrier::Http1(connection, None))),
+                    .then_some(Carrier::Http1(connection))),
                 (None, None) => Ok(None),
                 (None, Some(socket)) => self.dial_http1(deadline, socket).await,
             };
@@ -205,7 +205,7 @@ impl Origin {
         socket: Socket,
     ) -> Result<Option<Carrier>, Unconnected> {
         match self.dial(deadline, socket).await? {
-            New::Http1(connection) => Ok(Some(Carrier::Http1(connection, None))),
+            New::Http1(connection) => Ok(Some(Carrier::Http1(connection))),
             New::Http2(connection) => {
                 // Behind one name there may be servers of both kinds.
                 self.streams.add(connection);
@@ -297,7 +297,7 @@ impl Origin {
             is_h2,
         } = connected?;
         if !is_h2 {
-            let connection = Connection::new(stream, socket, opening).await?;
+            let connection = Connection::new(stream, socket, opening);
             return Ok(New::Http1(connection));
         }
         let expected = self.streams.expected();
@@ -320,8 +320,8 @@ impl Origin {
     }
 
     /// Keeps a connection for later, and tells one who waits for it.
-    pub(super) async fn release(&self, carrier: Carrier) {
-        carrier.release(&self.pool).await;
+    pub(super) fn release(&self, carrier: Carrier, alarm: Alarm) {
+        carrier.release(&self.pool, alarm);
         self.sockets.tell();
     }
 

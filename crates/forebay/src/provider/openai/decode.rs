@@ -6,6 +6,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::plain::{self, Plain};
 use crate::fields;
 use crate::outcome::{FailureKind, Outcome, Usage};
 use crate::provider::errors::{Context, Report, holds_error};
@@ -48,6 +49,15 @@ struct Message<'a> {
 
 /// Reads an answer with a status from 200 to 299.
 pub(in crate::provider) fn decode(context: &Context<'_>) -> Outcome {
+    if let Some(Plain {
+        said,
+        finish,
+        model,
+        usage,
+    }) = plain::read(context.answer.body)
+    {
+        return said.end(context, finish, &model, usage);
+    }
     let completion: Completion<'_> = context.object()?;
     let usage = completion.usage.and_then(usage);
     if holds_error(completion.error) {
@@ -141,9 +151,19 @@ fn usage(raw: &RawValue) -> Option<Usage> {
         .count()
         .zip(input)
         .map(|(total, input)| total.saturating_sub(input));
+    whole_usage(input, output, rest, &parts)
+}
+
+/// The usage that these counts are; `rest` is what of the total is no input.
+pub(super) fn whole_usage(
+    input: Option<u64>,
+    output: Option<u64>,
+    rest: Option<u64>,
+    parts: &Parts,
+) -> Option<Usage> {
     if input.is_none() && output.is_none() {
         return None;
     }
     let output = output.unwrap_or(0).max(rest.unwrap_or(0));
-    Some(reply::usage_of(input.unwrap_or(0), output, &parts))
+    Some(reply::usage_of(input.unwrap_or(0), output, parts))
 }

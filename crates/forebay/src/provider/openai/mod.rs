@@ -4,6 +4,7 @@
 
 mod decode;
 mod encode;
+mod plain;
 
 pub(super) use decode::decode;
 pub(super) use encode::{
