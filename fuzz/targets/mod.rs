@@ -5,11 +5,13 @@
 
 mod answers;
 mod events;
+mod http;
 mod journals;
 mod rows;
 
 pub use answers::{anthropic_answer, error_answer, gemini_answer, openai_answer, responses_answer};
 pub use events::sse;
+pub use http::http_answer;
 pub use journals::journal;
 pub use rows::input_rows;
 
@@ -17,13 +19,14 @@ pub use rows::input_rows;
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their folders in the corpus.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("sse", sse),
     ("openai_answer", openai_answer),
     ("anthropic_answer", anthropic_answer),
     ("responses_answer", responses_answer),
     ("gemini_answer", gemini_answer),
     ("error_answer", error_answer),
+    ("http_answer", http_answer),
     ("journal", journal),
     ("input_rows", input_rows),
 ];

@@ -271,7 +271,7 @@ impl Inner {
     pub(super) fn settle(&mut self) {
         self.idle_since = Instant::now();
         if self.is_reusable() {
-            self.reader.rest_now();
+            self.reader.give_back();
         }
     }
 

@@ -21,7 +21,7 @@ const ROUNDS: usize = 5_000;
 const MAX_LEN: usize = 16 << 10;
 
 /// Pieces that parsers treat in a special way.
-const TOKENS: [&[u8]; 42] = [
+const TOKENS: [&[u8]; 46] = [
     b"\n",
     b"\r",
     b"\r\n",
@@ -55,6 +55,10 @@ const TOKENS: [&[u8]; 42] = [
     b"\"thought\":true,",
     b"data: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\"}}\n\n",
     b"\n{\"error\":{\"code\":503}}\n",
+    b"HTTP/1.1 200 OK\r\n",
+    b"content-length: 3\r\n",
+    b"transfer-encoding: chunked\r\n",
+    b"\r\n\r\n",
     b"retry-after: ",
     b"x-ratelimit-limit-requests: ",
     b"x-ratelimit-reset-requests: 7m12s\n",
@@ -191,6 +195,12 @@ fn gemini_answers_are_read_whatever_they_hold() {
 #[test]
 fn errors_and_waits_are_read_whatever_they_hold() {
     fuzz("error_answer", 1_000);
+}
+
+/// Fault 28: reads whatever a connection brings, and uses none again that broke the rules.
+#[test]
+fn connections_are_read_whatever_they_bring() {
+    fuzz("http_answer", 1_000);
 }
 
 /// Fault 48: reads whatever is left of a journal, and believes only records with a right checksum.

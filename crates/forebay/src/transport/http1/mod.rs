@@ -166,7 +166,7 @@ impl AnswerReader {
     }
 
     /// Gives memory back that is not used between two answers.
-    pub(super) fn rest_now(&mut self) {
+    pub(super) fn give_back(&mut self) {
         self.buffer = BytesMut::new();
         self.looked = 0;
     }
