@@ -117,15 +117,28 @@ fn push_escaped(out: &mut Vec<u8>, byte: u8) {
 
 /// Appends the lowest `digits` hexadecimal digits of a number, at most 32.
 pub fn push_hex(out: &mut Vec<u8>, number: u128, digits: usize) {
+    if digits == 8 {
+        return out.extend_from_slice(&eight_hex(number as u32));
+    }
     let mut written = [0; 32];
-    for (place, byte) in written.chunks_exact_mut(2).zip(number.to_be_bytes()) {
-        place[0] = HEX[usize::from(byte >> 4)];
-        place[1] = HEX[usize::from(byte & 15)];
+    for (at, part) in [96, 64, 32, 0].into_iter().enumerate() {
+        written[8 * at..8 * at + 8].copy_from_slice(&eight_hex((number >> part) as u32));
     }
     out.extend_from_slice(&written[written.len() - digits..]);
 }
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
+/// Eight hexadecimal digits, all at once: each byte of a word takes one.
+fn eight_hex(number: u32) -> [u8; 8] {
+    let each = |byte: u8| u64::from_ne_bytes([byte; 8]);
+    let word = u64::from(number);
+    let word = (word & 0xffff_0000) << 16 | word & 0xffff;
+    let word = (word & 0x0000_ff00_0000_ff00) << 8 | word & 0x0000_00ff_0000_00ff;
+    let word = (word & 0x00f0_00f0_00f0_00f0) << 4 | word & 0x000f_000f_000f_000f;
+    // 6 more than a digit that is a letter reach the upper half of the byte.
+    let letters = (word + each(6)) >> 4 & each(1);
+    let letter = u64::from(b'a' - b'0' - 10);
+    (word + each(b'0') + letters * letter).to_be_bytes()
+}
 
 /// Appends a number in decimal digits.
 pub fn push_number(out: &mut Vec<u8>, mut number: u64) {

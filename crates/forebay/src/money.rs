@@ -4,6 +4,8 @@ use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Sub};
 
+use crate::fields::push_number;
+
 /// Pico-dollars in a dollar.
 const PICOS_PER_DOLLAR: i128 = 1_000_000_000_000;
 
@@ -73,6 +75,30 @@ impl Sum for Usd {
 }
 
 /// Shows the exact amount in dollars without an exponent: `0.000123`, `12`, `-0.5`.
+impl Usd {
+    /// Appends the amount as it is shown, which is a JSON number too.
+    pub fn push(self, out: &mut Vec<u8>) {
+        let per_dollar = PICOS_PER_DOLLAR.unsigned_abs();
+        let Ok(picos) = u64::try_from(self.0) else {
+            // Negative, or more than eighteen million dollars.
+            out.extend_from_slice(self.to_string().as_bytes());
+            return;
+        };
+        let per_dollar = per_dollar as u64;
+        push_number(out, picos / per_dollar);
+        let mut rest = picos % per_dollar;
+        if rest > 0 {
+            out.push(b'.');
+        }
+        let mut unit = per_dollar / 10;
+        while rest > 0 {
+            out.push(b'0' + (rest / unit) as u8);
+            rest %= unit;
+            unit /= 10;
+        }
+    }
+}
+
 impl fmt::Display for Usd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
@@ -89,6 +115,27 @@ impl fmt::Display for Usd {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amounts_are_written_as_they_are_shown() {
+        for picos in [
+            0,
+            1,
+            10,
+            42_000_000,
+            103_500_000,
+            PICOS_PER_DOLLAR,
+            7 * PICOS_PER_DOLLAR + 50,
+        ]
+        .into_iter()
+        .chain([-3, -PICOS_PER_DOLLAR / 2, i128::MAX, u64::MAX.into()])
+        {
+            let mut out = Vec::new();
+            Usd::from_picos(picos).push(&mut out);
+            let shown = Usd::from_picos(picos).to_string();
+            assert_eq!(String::from_utf8(out).unwrap(), shown);
+        }
+    }
 
     #[test]
     fn amounts_are_shown_exactly() {

@@ -7,8 +7,7 @@ use std::borrow::Cow;
 use std::io::Write as _;
 use std::time::Duration;
 
-use crate::fields::{is_too_deep, push_json_str};
-use crate::item::item_id;
+use crate::fields::{is_too_deep, push_json_str, push_number};
 use crate::money::Usd;
 use crate::outcome::{Failure, Outcome, Reply, Usage};
 
@@ -105,7 +104,10 @@ impl RowBody<'_> {
             Err(failure) => write_failure(failure, self.attempts, out),
         }
         out.extend_from_slice(b",\"cost_usd\":");
-        write_or_null(out, self.cost);
+        match self.cost {
+            Some(cost) => cost.push(out),
+            None => out.extend_from_slice(b"null"),
+        }
         out.extend_from_slice(b",\"duration_s\":");
         match self.duration {
             Some(duration) => write_seconds(out, duration),
@@ -115,7 +117,8 @@ impl RowBody<'_> {
             out.extend_from_slice(b",\"time_to_first_chunk_s\":");
             write_seconds(out, first_chunk);
         }
-        push(out, format_args!(",\"attempts\":{}", self.attempts));
+        out.extend_from_slice(b",\"attempts\":");
+        push_number(out, self.attempts.into());
         if self.recalled {
             out.extend_from_slice(b",\"cached\":true");
         }
@@ -139,9 +142,15 @@ pub fn write_row(out: &mut Vec<u8>, custom_id: Option<&str>, index: u64, body: &
     out.extend_from_slice(b"{\"custom_id\":");
     match custom_id {
         Some(id) => push_json_str(out, id),
-        None => push_json_str(out, &item_id(None, index)),
+        None => {
+            out.extend_from_slice(b"\"item-");
+            push_number(out, index);
+            out.push(b'"');
+        }
     }
-    push(out, format_args!(",\"index\":{index},"));
+    out.extend_from_slice(b",\"index\":");
+    push_number(out, index);
+    out.push(b',');
     out.extend_from_slice(&body[1..]);
     out.push(b'\n');
 }
@@ -198,17 +207,20 @@ fn write_usage(usage: Option<&Usage>, out: &mut Vec<u8>) {
         out.extend_from_slice(b"null");
         return;
     };
-    push(
-        out,
-        format_args!(
-            "{{\"input_tokens\":{},\"output_tokens\":{},\"cached_input_tokens\":{},\
-             \"reasoning_tokens\":{}}}",
-            usage.input_tokens,
-            usage.output_tokens,
-            usage.cached_input_tokens,
-            usage.reasoning_tokens
-        ),
-    );
+    let counts = [
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cached_input_tokens,
+        usage.reasoning_tokens,
+    ];
+    out.push(b'{');
+    for (at, (name, count)) in USAGE_PARTS.into_iter().zip(counts).enumerate() {
+        out.extend_from_slice(if at == 0 { b"\"" } else { b",\"" });
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\":");
+        push_number(out, count);
+    }
+    out.push(b'}');
 }
 
 /// The provider's body: as JSON when it is some, as a string otherwise.
@@ -227,10 +239,12 @@ fn push_one_line(out: &mut Vec<u8>, json: &str) {
 }
 
 fn write_seconds(out: &mut Vec<u8>, duration: Duration) {
-    push(
-        out,
-        format_args!("{}.{:03}", duration.as_secs(), duration.subsec_millis()),
-    );
+    push_number(out, duration.as_secs());
+    let millis = duration.subsec_millis();
+    out.push(b'.');
+    for unit in [100, 10, 1] {
+        out.push(b'0' + (millis / unit % 10) as u8);
+    }
 }
 
 fn write_or_null(out: &mut Vec<u8>, value: Option<impl std::fmt::Display>) {

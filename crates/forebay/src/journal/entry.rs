@@ -97,16 +97,24 @@ impl Bill {
             ];
             line = line.numbers("u", &tokens);
             if let Some(cost) = self.cost {
-                line = line.plain("c", cost.picos());
+                line = picos(line, "c", cost);
             }
         }
         if self.maybe {
             line = line.flag("billed", true);
         }
         if let (None, Some(worst)) = (&self.usage, self.worst) {
-            line = line.plain("w", worst.picos());
+            line = picos(line, "w", worst);
         }
         line
+    }
+}
+
+/// Adds an amount of money.
+pub(super) fn picos<'a>(line: Line<'a>, name: &str, cost: Usd) -> Line<'a> {
+    match u64::try_from(cost.picos()) {
+        Ok(picos) => line.number(name, picos),
+        Err(_) => line.plain(name, cost.picos()),
     }
 }
 

@@ -31,7 +31,7 @@ pub use key_table::{Entry, INDEXES, KeyTable};
 pub use offsets::Offsets;
 pub use open::OpenOptionsForRun;
 pub use read::{Extent, History, Lookup, Totals, for_each};
-pub use record::{Key, Line, Record};
+pub use record::{Key, Line, Record, RecordedRow};
 pub use settings::Settings;
 
 use crate::config::Learnt;
@@ -218,7 +218,7 @@ impl Journal {
     pub fn sent(&mut self, attempt: &Attempt, worst: Option<Usd>) {
         let mut line = attempt.write(self.line("sent"));
         if let Some(worst) = worst {
-            line = line.plain("w", worst.picos());
+            line = entry::picos(line, "w", worst);
         }
         line.end();
     }

@@ -6,7 +6,7 @@ use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
 
 use memchr::memchr;
 
-use super::record::{self, Key, Record};
+use super::record::{self, Key, Record, RecordedRow};
 use crate::config::Learnt;
 use crate::money::Usd;
 use crate::outcome::Usage;
@@ -85,26 +85,40 @@ impl Lookup {
     /// # Errors
     /// When the file cannot be read or holds no record there.
     pub fn record(&mut self, offset: u64) -> io::Result<Record<'_>> {
+        record::parse(self.line(offset)?).ok_or_else(|| torn(offset))
+    }
+
+    /// The row whose record begins at `offset`.
+    ///
+    /// # Errors
+    /// As [`Lookup::record`].
+    pub fn row(&mut self, offset: u64) -> io::Result<RecordedRow<'_>> {
+        record::parse_row(self.line(offset)?).ok_or_else(|| torn(offset))
+    }
+
+    fn line(&mut self, offset: u64) -> io::Result<&[u8]> {
         self.reader.consume(std::mem::take(&mut self.used));
         self.reader.seek_relative(offset as i64 - self.at as i64)?;
         self.at = offset;
-        let torn = || io::Error::other(format!("no whole record at byte {offset}"));
         let end = memchr(b'\n', self.reader.fill_buf()?);
-        let line = match end {
+        match end {
             // As a rule all of it is in the buffer.
             Some(end) => {
                 self.used = end + 1;
                 self.at += self.used as u64;
-                &self.reader.buffer()[..end]
+                Ok(&self.reader.buffer()[..end])
             }
             None => {
                 self.line.clear();
                 self.at += self.reader.read_until(b'\n', &mut self.line)? as u64;
-                self.line.strip_suffix(b"\n").ok_or_else(torn)?
+                self.line.strip_suffix(b"\n").ok_or_else(|| torn(offset))
             }
-        };
-        record::parse(line).ok_or_else(torn)
+        }
     }
+}
+
+fn torn(offset: u64) -> io::Error {
+    io::Error::other(format!("no whole record at byte {offset}"))
 }
 
 /// What one session, or all of them together, did.

@@ -49,6 +49,9 @@ static IN_ALL: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b",\"stream")
 /// Where a row begins. It cannot stand inside of a JSON string, where the quotes would be
 /// escaped.
 static ROW: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b",\"row\":{"));
+/// What a record that succeeded says, and where an item's own key begins.
+static OK: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b",\"ok\":true,"));
+static ID: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b",\"id\":"));
 /// Bytes before a row's opening brace.
 const BEFORE_ROW: usize = b",\"row\":".len();
 /// How the record of a row begins; other kinds hold objects whose members may have any name.
@@ -149,6 +152,12 @@ impl Record<'_> {
 
 /// Reads a line without its line end; `None` when it is torn or was changed.
 pub(super) fn parse(line: &[u8]) -> Option<Record<'_>> {
+    let body = checked(line)?;
+    plain(body).or_else(|| serde_json::from_slice(line).ok())
+}
+
+/// What of a line its checksum is of; `None` when that is another one.
+fn checked(line: &[u8]) -> Option<&[u8]> {
     // The line end is not part of `line`.
     let body_end = line.len().checked_sub(TAIL - 1)?;
     let (body, tail) = line.split_at(body_end);
@@ -156,10 +165,46 @@ pub(super) fn parse(line: &[u8]) -> Option<Record<'_>> {
     // Digits as they are written: a sign or a capital is a change too.
     let mut written = Vec::with_capacity(8);
     push_hex(&mut written, crc32fast::hash(body).into(), 8);
-    if digits != written {
-        return None;
+    (digits == written).then_some(body)
+}
+
+/// A finished row, as far as an output needs it.
+#[derive(Debug)]
+pub struct RecordedRow<'a> {
+    /// The item's own key.
+    pub id: Option<Cow<'a, str>>,
+    /// Whether the item succeeded.
+    pub ok: bool,
+    /// The row's body, a JSON object.
+    pub body: &'a str,
+}
+
+/// Reads a row's line without its line end; `None` when it is torn or was changed.
+pub(super) fn parse_row(line: &[u8]) -> Option<RecordedRow<'_>> {
+    let body = checked(line)?;
+    if let Some(row) = bare_row(body) {
+        return Some(row);
     }
-    plain(body).or_else(|| serde_json::from_slice(line).ok())
+    let record = parse(line)?;
+    Some(RecordedRow {
+        id: record.id,
+        ok: record.ok == Some(true),
+        body: record.row.unwrap_or("{}"),
+    })
+}
+
+/// The row of a record that succeeded and has no key of its own, as most are: none of these marks
+/// can stand inside of a string of the record's head.
+fn bare_row(body: &[u8]) -> Option<RecordedRow<'_>> {
+    let at = body.starts_with(DONE).then(|| ROW.find(body)).flatten()?;
+    let (head, row) = body.split_at(at);
+    let is_bare = OK.find(head).is_some() && ID.find(head).is_none() && row.ends_with(b"}");
+    let body = std::str::from_utf8(&row[BEFORE_ROW..]).ok()?;
+    is_bare.then_some(RecordedRow {
+        id: None,
+        ok: true,
+        body,
+    })
 }
 
 /// Reads what comes before a checksum that is right, when it is written as rows and attempts

@@ -136,12 +136,12 @@ fn each_row(
 ) -> io::Result<()> {
     let mut lookup = journal.lookup()?;
     journal.offsets().for_each(|index, offset| {
-        let record = lookup.record(offset)?;
+        let row = lookup.row(offset)?;
         see(&Row {
-            custom_id: record.id.as_deref(),
+            custom_id: row.id.as_deref(),
             index,
-            ok: record.ok == Some(true),
-            body: record.row.unwrap_or("{}"),
+            ok: row.ok,
+            body: row.body,
         })
     })
 }
