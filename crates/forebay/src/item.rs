@@ -30,11 +30,14 @@ impl Item {
     }
 }
 
+/// What stands before the index of an item that has no key of its own.
+pub(crate) const NO_KEY: &str = "item-";
+
 /// The key that rows show for an item: its own, or `item-<index>`.
 pub fn item_id(custom_id: Option<&str>, index: u64) -> String {
     match custom_id {
         Some(id) => id.to_owned(),
-        None => format!("item-{index}"),
+        None => format!("{NO_KEY}{index}"),
     }
 }
 

@@ -74,17 +74,15 @@ impl Sum for Usd {
     }
 }
 
-/// Shows the exact amount in dollars without an exponent: `0.000123`, `12`, `-0.5`.
 impl Usd {
     /// Appends the amount as it is shown, which is a JSON number too.
     pub fn push(self, out: &mut Vec<u8>) {
-        let per_dollar = PICOS_PER_DOLLAR.unsigned_abs();
         let Ok(picos) = u64::try_from(self.0) else {
             // Negative, or more than eighteen million dollars.
             out.extend_from_slice(self.to_string().as_bytes());
             return;
         };
-        let per_dollar = per_dollar as u64;
+        let per_dollar = PICOS_PER_DOLLAR as u64;
         push_number(out, picos / per_dollar);
         let mut rest = picos % per_dollar;
         if rest > 0 {
@@ -99,6 +97,7 @@ impl Usd {
     }
 }
 
+/// Shows the exact amount in dollars without an exponent: `0.000123`, `12`, `-0.5`.
 impl fmt::Display for Usd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };

@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use crate::fields::{is_too_deep, push_json_str, push_number};
+use crate::item::NO_KEY;
 use crate::money::Usd;
 use crate::outcome::{Failure, Outcome, Reply, Usage};
 
@@ -143,7 +144,8 @@ pub fn write_row(out: &mut Vec<u8>, custom_id: Option<&str>, index: u64, body: &
     match custom_id {
         Some(id) => push_json_str(out, id),
         None => {
-            out.extend_from_slice(b"\"item-");
+            out.push(b'"');
+            out.extend_from_slice(NO_KEY.as_bytes());
             push_number(out, index);
             out.push(b'"');
         }

@@ -1,10 +1,10 @@
 //! Memory of very many requests in flight on one origin, and whether they stall.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::options::{Http, Options};
-use crate::process::{memory_mb, open_files, wait};
+use crate::process::{memory_mb, possible};
 use crate::server::{Plan, Server};
 use crate::subject::{Run, write_input};
 
@@ -19,13 +19,10 @@ const FEW: usize = 10;
 const LATENCY: Duration = Duration::from_secs(10);
 /// Requests one after another in each place.
 const WAVES: usize = 2;
-/// Files that a client has open besides its sockets.
-const OTHER_FILES: usize = 100;
 
 /// Prints the table.
 pub(crate) fn run(folder: &Path, options: &Options) {
     let own = if options.is_short { SOME } else { MANY };
-    let allowed = usize::try_from(open_files()).unwrap_or(usize::MAX);
     println!(
         "\nmemory and wall time at a latency of {} s, {WAVES} rows for each place in flight",
         LATENCY.as_secs()
@@ -34,10 +31,7 @@ pub(crate) fn run(folder: &Path, options: &Options) {
     println!("|---|---:|---:|---:|---:|---:|---:|");
     for &http in &options.http {
         for wanted in options.in_flight_or(&[own]) {
-            let in_flight = match http {
-                Http::One => wanted.min(allowed.saturating_sub(OTHER_FILES)),
-                Http::Two => wanted,
-            };
+            let in_flight = possible(http, wanted);
             let (few, _) = peak(folder, http, FEW);
             let (many, wall) = peak(folder, http, in_flight);
             let each = (many - few) * 1024.0 / (in_flight - FEW) as f64;
@@ -66,12 +60,9 @@ fn peak(folder: &Path, http: Http, in_flight: usize) -> (f64, f64) {
         input: &input,
         order: "completed",
     };
-    let began = Instant::now();
-    let child = run.command().arg("--fresh").spawn().expect("forebay runs");
     let mut peak: f64 = 0.0;
-    let status = wait(child, |pid| {
+    let took = run.watch(|pid| {
         peak = peak.max(memory_mb(pid, "VmHWM:").unwrap_or(0.0));
     });
-    assert!(status.success(), "forebay run: {status}");
-    (peak, began.elapsed().as_secs_f64())
+    (peak, took.as_secs_f64())
 }

@@ -31,6 +31,7 @@ mod speed;
 mod start;
 mod stream;
 mod subject;
+mod turns;
 mod yardstick;
 
 use std::process::ExitCode;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::options::Options;
-use crate::process::{memory_mb, wait};
+use crate::process::memory_mb;
 use crate::server::{Plan, Server};
 use crate::subject::{Run, write_rows};
 
@@ -53,15 +53,12 @@ pub(crate) fn run(folder: &Path, options: &Options) {
 
 fn line(run: &Run<'_>, rows: usize) {
     let began = Instant::now();
-    let child = run.command().arg("--fresh").spawn().expect("forebay runs");
     let mut peak: f64 = 0.0;
     let mut readings: Vec<(Duration, f64)> = Vec::new();
-    let status = wait(child, |pid| {
+    let took = run.watch(|pid| {
         peak = peak.max(memory_mb(pid, "VmHWM:").unwrap_or(0.0));
         readings.extend(memory_mb(pid, "VmRSS:").map(|now| (began.elapsed(), now)));
     });
-    assert!(status.success(), "forebay run: {status}");
-    let took = began.elapsed();
     let most = |from: Duration, to: Duration| {
         let among = readings.iter().filter(|(at, _)| (from..to).contains(at));
         among.map(|(_, mb)| *mb).fold(f64::NAN, f64::max)

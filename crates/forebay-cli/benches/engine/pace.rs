@@ -4,10 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::options::{Http, Options};
-use crate::process::{Measured, measure, median, open_files};
+use crate::process::{Measured, median, possible};
 use crate::server::{Plan, Server};
 use crate::subject::{Run, write_input};
-use crate::yardstick::{Client, Load};
+use crate::turns::Turns;
+use crate::yardstick::Client;
 
 /// From a request to its answer.
 const LATENCY: Duration = Duration::from_millis(500);
@@ -25,8 +26,6 @@ const ROUNDS: usize = 3;
 /// The most in flight at which reqwest is shown over HTTP/2: it has one connection, so that from
 /// the server's 128 streams on it only gets slower in proportion.
 const REQWEST_2: usize = 1_000;
-/// Files that a client has open besides its sockets.
-const OTHER_FILES: usize = 100;
 
 /// Prints the table.
 pub(crate) fn run(folder: &Path, options: &Options) {
@@ -35,7 +34,6 @@ pub(crate) fn run(folder: &Path, options: &Options) {
         false => (&IN_FLIGHT[..], WAVES),
     };
     let rounds = options.rounds.min(ROUNDS);
-    let allowed = usize::try_from(open_files()).unwrap_or(usize::MAX);
     println!(
         "\nwall time at a latency of {} ms, {waves} rows for each place in flight, \
          medians of {rounds} rounds in turn",
@@ -51,11 +49,7 @@ pub(crate) fn run(folder: &Path, options: &Options) {
     });
     for &http in &options.http {
         for in_flight in options.in_flight_or(in_flight) {
-            // A machine that allows 20,000 files has room for a few connections less.
-            let in_flight = match http {
-                Http::One => in_flight.min(allowed.saturating_sub(OTHER_FILES)),
-                Http::Two => in_flight,
-            };
+            let in_flight = possible(http, in_flight);
             let rows = waves * in_flight;
             let input = write_input(folder, rows);
             let run = Run {
@@ -74,35 +68,25 @@ pub(crate) fn run(folder: &Path, options: &Options) {
 
 /// Runs the bare loop, the job and reqwest in turn and prints a line of each.
 fn compare(run: &Run<'_>, rows: usize, rounds: usize, (ideal, server): (f64, &Server)) {
-    let load = |client| Load {
-        client,
-        http: run.http,
-        port: run.port,
-        requests: rows,
-        in_flight: run.in_flight,
-        events: 0,
-    };
     let names = [
         Client::Bare.name(),
         "**forebay run**",
         Client::Reqwest.name(),
     ];
-    let mut laps: [Vec<Measured>; 3] = Default::default();
     let is_hopeless = run.http == Http::Two && run.in_flight > REQWEST_2;
     let clients = names.len() - usize::from(is_hopeless);
-    for _ in 0..rounds {
-        let mut commands = [
-            load(Client::Bare).command(),
-            run.command(),
-            load(Client::Reqwest).command(),
-        ];
-        commands[1].arg("--fresh");
-        for (laps, command) in laps.iter_mut().zip(&mut commands).take(clients) {
-            laps.push(measure(command, server.pid()));
-        }
-    }
+    let turns = Turns {
+        run,
+        rows,
+        events: 0,
+        rounds,
+        clients,
+    };
+    let laps = turns.laps(server);
     for (name, laps) in names.iter().zip(&laps).take(clients) {
-        let over = |value: fn(&Measured) -> f64| median(laps.iter().map(value).collect());
+        let over = |value: fn(&Measured) -> f64| {
+            median(laps.iter().map(|lap| value(&lap.measured)).collect())
+        };
         let wall = over(|lap| lap.wall_s);
         println!(
             "| {} | {} | {name} | {ideal:.1} | {wall:.2} | {:.1} % | {:.0} % | {:.0} % |",

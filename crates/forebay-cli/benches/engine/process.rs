@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use crate::options::Http;
 use crate::server;
 use crate::yardstick::{self, Load};
 
@@ -22,6 +23,8 @@ const ROLE: &str = "FOREBAY_BENCH_ROLE";
 const LONGEST: Duration = Duration::from_secs(7_200);
 /// Open files that 20,000 connections and the rest need.
 const OPEN_FILES: u64 = 65_536;
+/// Files that a client has open besides its sockets.
+const OTHER_FILES: usize = 100;
 /// Ticks per second of the times in `/proc/*/stat`, fixed by Linux for user space.
 const TICKS: f64 = 100.0;
 
@@ -212,10 +215,27 @@ pub(crate) fn raise_open_files() {
     }
 }
 
-/// How many files this process and its children may open.
-pub(crate) fn open_files() -> u64 {
+/// How many requests a client can really have in flight of those that are wanted: HTTP/1.1 takes
+/// an open file for each, and a machine may allow no more than a few too few.
+pub(crate) fn possible(http: Http, wanted: usize) -> usize {
     use rustix::process::{Resource, getrlimit};
-    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+    let files = getrlimit(Resource::Nofile).current;
+    let files = files.and_then(|files| usize::try_from(files).ok());
+    match http {
+        Http::One => wanted.min(files.unwrap_or(usize::MAX).saturating_sub(OTHER_FILES)),
+        Http::Two => wanted,
+    }
+}
+
+/// The median of what clients took over what the bare loop of the same round did: both saw the same
+/// machine.
+pub(crate) fn ratio(laps: &[Lap], bare: &[Lap]) -> f64 {
+    let ratios = laps.iter().zip(bare);
+    median(
+        ratios
+            .map(|(lap, bare)| lap.cpu_us() / bare.cpu_us())
+            .collect(),
+    )
 }
 
 /// The middle one of some numbers.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::options::{Http, Options};
-use crate::process::{Lap, Measured, measure, median};
+use crate::process::{Lap, Measured, measure, median, ratio};
 use crate::server::{Plan, Server};
 use crate::subject::{Run, write_input};
 use crate::yardstick::{self, Client, Load, PythonClient, Tool};
@@ -92,13 +92,7 @@ impl Bench<'_> {
                 continue;
             }
             let over = |value: fn(&Lap) -> f64| median(of_it.iter().map(value).collect());
-            // Clients of the same round saw the same machine.
-            let ratios = of_it.iter().zip(&laps[0]);
-            let ratio = median(
-                ratios
-                    .map(|(lap, bare)| lap.cpu_us() / bare.cpu_us())
-                    .collect(),
-            );
+            let ratio = ratio(of_it, &laps[0]);
             println!(
                 "| {} | {in_flight} | {name} | {:.1} | {:.1} + {:.1} | {ratio:.2} | {:.0} | {:.0} % |",
                 http.name(),
@@ -156,8 +150,7 @@ impl Bench<'_> {
                     input: self.input,
                     order: "input",
                 };
-                let mut command = run.command();
-                Some(lap(measure(command.arg("--fresh"), self.server.pid())))
+                Some(lap(measure(&mut run.anew(), self.server.pid())))
             }
             Runner::Tool(tool) if !tool.is_installed() => None,
             Runner::Tool(tool) => {

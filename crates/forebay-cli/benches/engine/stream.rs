@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::options::Options;
-use crate::process::{Lap, measure, median};
+use crate::process::{Lap, median, ratio};
 use crate::server::{Plan, Server};
 use crate::subject::{Run, write_input};
-use crate::yardstick::{Client, Load};
+use crate::turns::Turns;
 
 /// Events of a stream.
 const CHUNKS: usize = 200;
@@ -59,42 +59,22 @@ pub(crate) fn run(folder: &Path, options: &Options) {
 
 /// Runs the bare loop, the job and reqwest in turn and prints a line of each.
 fn compare(run: &Run<'_>, rows: usize, rounds: usize, (how, server): (&str, &Server)) {
-    let load = |client| Load {
-        client,
-        http: run.http,
-        port: run.port,
-        requests: rows,
-        in_flight: run.in_flight,
-        events: CHUNKS,
-    };
     let names = [
         "bare hyper loop, own splitter",
         "**forebay run --stream**",
         "reqwest, own splitter",
     ];
-    let mut laps: [Vec<Lap>; 3] = Default::default();
-    for _ in 0..rounds {
-        let mut commands = [
-            load(Client::Bare).command(),
-            run.command(),
-            load(Client::Reqwest).command(),
-        ];
-        commands[1].args(["--fresh", "--stream"]);
-        for (laps, command) in laps.iter_mut().zip(&mut commands) {
-            laps.push(Lap {
-                measured: measure(command, server.pid()),
-                requests: rows as f64,
-            });
-        }
-    }
+    let turns = Turns {
+        run,
+        rows,
+        events: CHUNKS,
+        rounds,
+        clients: names.len(),
+    };
+    let laps = turns.laps(server);
     for (name, of_it) in names.iter().zip(&laps) {
         let cpu = median(of_it.iter().map(Lap::cpu_us).collect());
-        let ratios = of_it.iter().zip(&laps[0]);
-        let ratio = median(
-            ratios
-                .map(|(lap, bare)| lap.cpu_us() / bare.cpu_us())
-                .collect(),
-        );
+        let ratio = ratio(of_it, &laps[0]);
         let busy = median(of_it.iter().map(|lap| lap.measured.server_busy()).collect());
         println!(
             "| {} | {how} | {} | {name} | {cpu:.0} | {:.2} | {ratio:.2} | {:.0} % |",

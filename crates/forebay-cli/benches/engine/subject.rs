@@ -4,9 +4,10 @@ use std::fs;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::options::Http;
-use crate::process::{CLIENT_CORE, on_core};
+use crate::process::{CLIENT_CORE, on_core, wait};
 
 /// The built command.
 pub(crate) const FOREBAY: &str = env!("CARGO_BIN_EXE_forebay");
@@ -41,6 +42,25 @@ impl Run<'_> {
             .env("OPENAI_API_KEY", "none")
             .stdout(Stdio::null());
         command
+    }
+
+    /// The same, without what an earlier run of it left.
+    pub(crate) fn anew(&self) -> Command {
+        let mut command = self.command();
+        command.arg("--fresh");
+        command
+    }
+
+    /// Runs it anew to its end; `meanwhile` is called with its process ten times a second.
+    ///
+    /// # Panics
+    /// When it fails or takes longer than two hours.
+    pub(crate) fn watch(&self, meanwhile: impl FnMut(u32)) -> Duration {
+        let began = Instant::now();
+        let child = self.anew().spawn().expect("forebay runs");
+        let status = wait(child, meanwhile);
+        assert!(status.success(), "forebay run: {status}");
+        began.elapsed()
     }
 
     pub(crate) fn output(&self) -> PathBuf {

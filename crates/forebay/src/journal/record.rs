@@ -152,7 +152,11 @@ impl Record<'_> {
 
 /// Reads a line without its line end; `None` when it is torn or was changed.
 pub(super) fn parse(line: &[u8]) -> Option<Record<'_>> {
-    let body = checked(line)?;
+    read(line, checked(line)?)
+}
+
+/// Reads a line of which this is what its checksum is of.
+fn read<'a>(line: &'a [u8], body: &'a [u8]) -> Option<Record<'a>> {
     plain(body).or_else(|| serde_json::from_slice(line).ok())
 }
 
@@ -185,7 +189,7 @@ pub(super) fn parse_row(line: &[u8]) -> Option<RecordedRow<'_>> {
     if let Some(row) = bare_row(body) {
         return Some(row);
     }
-    let record = parse(line)?;
+    let record = read(line, body)?;
     Some(RecordedRow {
         id: record.id,
         ok: record.ok == Some(true),
@@ -196,8 +200,7 @@ pub(super) fn parse_row(line: &[u8]) -> Option<RecordedRow<'_>> {
 /// The row of a record that succeeded and has no key of its own, as most are: none of these marks
 /// can stand inside of a string of the record's head.
 fn bare_row(body: &[u8]) -> Option<RecordedRow<'_>> {
-    let at = body.starts_with(DONE).then(|| ROW.find(body)).flatten()?;
-    let (head, row) = body.split_at(at);
+    let (head, row) = body.split_at(row_in(body)?);
     let is_bare = OK.find(head).is_some() && ID.find(head).is_none() && row.ends_with(b"}");
     let body = std::str::from_utf8(&row[BEFORE_ROW..]).ok()?;
     is_bare.then_some(RecordedRow {
@@ -207,13 +210,17 @@ fn bare_row(body: &[u8]) -> Option<RecordedRow<'_>> {
     })
 }
 
+/// Where the row of a finished item's record begins.
+fn row_in(body: &[u8]) -> Option<usize> {
+    body.starts_with(DONE).then(|| ROW.find(body)).flatten()
+}
+
 /// Reads what comes before a checksum that is right, when it is written as rows and attempts
 /// are: a row comes last, and nothing else holds an object. The row itself is taken as it was
 /// written.
 fn plain(body: &[u8]) -> Option<Record<'_>> {
     let text = std::str::from_utf8(body).ok()?;
-    let row = body.starts_with(DONE).then(|| ROW.find(body)).flatten();
-    let (head, row) = match row {
+    let (head, row) = match row_in(body) {
         Some(at) => (&text[..at], Some(&text[at + BEFORE_ROW..])),
         None => (text, None),
     };

@@ -85,7 +85,6 @@ pub struct Transport {
     origin: Arc<Origin>,
     host: HeaderValue,
     room: Room,
-    timeouts: Timeouts,
 }
 
 /// The part of requests that is always the same.
@@ -166,7 +165,6 @@ impl Transport {
             origin: Origin::new(Parts::new(origin, connector, way, timeouts)),
             host,
             room: Room::new(),
-            timeouts,
         })
     }
 
@@ -268,7 +266,7 @@ impl Transport {
     /// # Cancel safety
     /// As for [`Transport::exchange`]; the same holds for dropping what it gives.
     pub async fn open(&self, call: &Call, body: &Bytes) -> Result<Opened<'_>, NoAnswer> {
-        let deadline = self.origin.clock.now() + self.timeouts.total;
+        let deadline = self.origin.clock.now() + self.timeouts().total;
         let (mut moves, mut refusals) = (0, 0);
         loop {
             let carrier = self.origin.carrier(deadline).await.map_err(no_answer)?;
@@ -305,7 +303,7 @@ impl Transport {
         let opening = carrier.opening();
         let sent = Instant::now();
         let clock = &self.origin.clock;
-        let end = deadline.min(clock.now() + self.timeouts.first_byte);
+        let end = deadline.min(clock.now() + self.timeouts().first_byte);
         let mut alarm = carrier.take_alarm();
         let sending = carrier.send(call, body);
         let head = match alarm.guard(clock, end, sending).await {
@@ -326,7 +324,7 @@ impl Transport {
                 return Err(Lost::NoAnswer(Failure::new(kind, why), false));
             }
             Err(_) => {
-                let late = self.late(Phase::FirstChunk, self.timeouts.first_byte, deadline);
+                let late = self.late(Phase::FirstChunk, self.timeouts().first_byte, deadline);
                 return Err(Lost::NoAnswer(late, false));
             }
         };
@@ -350,9 +348,13 @@ impl Transport {
         })
     }
 
+    fn timeouts(&self) -> &Timeouts {
+        &self.origin.parts.timeouts
+    }
+
     fn late(&self, phase: Phase, limit: Duration, deadline: Instant) -> Failure {
         if self.origin.clock.now() >= deadline {
-            timed_out(Phase::Total, self.timeouts.total)
+            timed_out(Phase::Total, self.timeouts().total)
         } else {
             timed_out(phase, limit)
         }

@@ -76,7 +76,7 @@ impl<'t> Opened<'t> {
     /// # Errors
     /// When the body is cut, stalls, is too large, or takes too long altogether.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
-        let idle = self.transport.timeouts.idle;
+        let idle = self.transport.timeouts().idle;
         let end = self.transport.origin.clock.now() + idle;
         self.chunk_until(end, Phase::BetweenChunks, idle).await
     }
@@ -114,7 +114,7 @@ impl<'t> Opened<'t> {
     /// When the next piece of content has to be there: what only keeps the connection alive
     /// does not count.
     pub fn progress_deadline(&self, has_begun: bool) -> Progress {
-        let timeouts = &self.transport.timeouts;
+        let timeouts = self.transport.timeouts();
         if has_begun {
             Progress {
                 end: self.transport.origin.clock.now() + timeouts.idle,
@@ -162,7 +162,7 @@ impl<'t> Opened<'t> {
                 self.place = place;
                 Ok(())
             }
-            Err(_) => Err(timed_out(Phase::Total, self.transport.timeouts.total)),
+            Err(_) => Err(timed_out(Phase::Total, self.transport.timeouts().total)),
         }
     }
 
@@ -210,7 +210,7 @@ impl<'t> Opened<'t> {
     pub async fn close(mut self) {
         let end = self.transport.origin.clock.now() + TRAILING;
         while let Ok(Some(_)) = self
-            .chunk_until(end, Phase::Total, self.transport.timeouts.total)
+            .chunk_until(end, Phase::Total, self.transport.timeouts().total)
             .await
         {}
         self.release();
