@@ -17,7 +17,7 @@ use forebay::money::Usd;
 use forebay::price::{Price, PriceTable};
 use serde::Deserialize;
 
-use crate::args::{DialectArg, HttpArg, OnLengthArg, SchemaModeArg, StreamArg};
+use crate::args::{DialectArg, HttpArg, OnLengthArg, SchemaModeArg, Secret, StreamArg};
 use crate::env_vars;
 use values::NotNegative;
 pub(crate) use values::{Attempts, InFlight, Positive, SchemaRetries, Seconds, Share, Temperature};
@@ -31,6 +31,8 @@ const PRICE_UNIT: f64 = 1e6;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConfigFile {
+    /// The proxy of all requests, as `--proxy` has it.
+    pub(crate) proxy: Option<Secret>,
     /// Defaults of `forebay run`.
     #[serde(default)]
     pub(crate) run: RunDefaults,

@@ -86,6 +86,10 @@ fn describe(plan: &Plan, totals: &Totals) -> String {
     if let Some(schema) = &plan.prompting.parameters.schema {
         line("schema", told(schema));
     }
+    let server = &plan.server;
+    if let Some(proxy) = server.proxies().shown(&server.endpoint().base_url) {
+        line("proxy", proxy);
+    }
     let input = totals.input_tokens.ceil() as u64;
     line("input tokens", format!("about {}", units::count(input)));
     line("in flight", in_flight(plan.settings.concurrency));

@@ -1,5 +1,5 @@
 //! Every environment variable that `forebay` reads: its own, named here once, and those of the
-//! providers, which stand in the library's catalogue.
+//! providers and of proxies, which stand in the library.
 
 /// The configuration file, when `--config` names none.
 pub(crate) const FOREBAY_CONFIG: &str = "FOREBAY_CONFIG";
@@ -23,12 +23,14 @@ mod tests {
     use std::collections::BTreeSet;
 
     use forebay::catalogue::PROVIDERS;
+    use forebay::transport::Proxies;
 
     use super::*;
 
     /// All of them.
     fn all() -> BTreeSet<&'static str> {
         let mut all = BTreeSet::from([FOREBAY_CONFIG, SSL_CERT_FILE, XDG_CACHE_HOME, HOME]);
+        all.extend(Proxies::VARIABLES);
         for provider in &PROVIDERS {
             all.extend(provider.key_variables.iter().map(|v| v.name));
             all.extend(provider.url_variable.iter().map(|v| v.name));

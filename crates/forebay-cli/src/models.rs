@@ -23,7 +23,7 @@ use crate::exit_code::Exit;
 use crate::nearest::nearest;
 use crate::plan::{self, Server};
 use crate::report::columns::{Side, aligned};
-use crate::report::{one_line, pretty, units, what_happened};
+use crate::report::{PROXY_HINT, is_of_proxy, one_line, pretty, units, what_happened};
 use crate::{network, print};
 
 /// The deadline of the list: servers answer it from memory.
@@ -104,8 +104,9 @@ async fn ask(
     };
     let endpoint = server.endpoint();
     let connector = network::connector()?;
-    let transport =
-        Transport::new(endpoint.base_url.clone(), connector, timeouts)?.speaking(endpoint.http);
+    let transport = Transport::new(endpoint.base_url.clone(), connector, timeouts)?
+        .speaking(endpoint.http)
+        .through(server.proxies());
     Ok(engine::models(&transport, endpoint).await)
 }
 
@@ -131,6 +132,7 @@ fn hint(failure: &Failure, base_url: &str) -> String {
         FailureKind::Auth => {
             "check the API key: its environment variable, --api-key-env or --api-key-file".into()
         }
+        FailureKind::Connect if is_of_proxy(failure) => PROXY_HINT.into(),
         FailureKind::RateLimited | FailureKind::Overloaded | FailureKind::ServerError => {
             "try again in a moment".into()
         }

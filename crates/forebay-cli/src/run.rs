@@ -203,7 +203,8 @@ fn drive(
     let runtime = network::runtime()?;
     let endpoint = plan.endpoint();
     let transport = Transport::new(endpoint.base_url.clone(), connector, plan.settings.timeouts)?
-        .speaking(endpoint.http);
+        .speaking(endpoint.http)
+        .through(plan.server.proxies());
     let (control, receiver) = engine::control();
     let stop_counting = Arc::new(AtomicBool::new(false));
     if let Some(counter) = source.counter() {

@@ -25,8 +25,9 @@ pub(crate) struct CookbookArgs {
     pub(crate) api_key: Option<Secret>,
 }
 
-/// A secret from the command line; it is never shown.
-#[derive(Clone)]
+/// A secret from the command line or a file; it is never shown.
+#[derive(Clone, serde::Deserialize)]
+#[serde(transparent)]
 pub(crate) struct Secret(pub(crate) String);
 
 impl std::fmt::Debug for Secret {

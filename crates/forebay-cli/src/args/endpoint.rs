@@ -38,6 +38,9 @@ pub(crate) struct EndpointArgs {
     /// Version of HTTP: what the server picks under TLS, 1.1, or 2 [default: auto]
     #[arg(long, value_name = "VERSION", help_heading = ENDPOINT)]
     pub(crate) http: Option<HttpArg>,
+    /// Proxy: http, https, socks5 or socks5h URL; env for HTTPS_PROXY and the like [default: none]
+    #[arg(long, value_name = "URL", help_heading = ENDPOINT)]
+    pub(crate) proxy: Option<Secret>,
     /// Configuration file [default: forebay.toml, if there is one]
     #[arg(long, value_name = "FILE", help_heading = ENDPOINT)]
     pub(crate) config: Option<PathBuf>,

@@ -61,8 +61,11 @@ impl Asked {
         timeouts.total = timeout.unwrap_or(timeouts.total);
         Client::builder()
             .endpoint(endpoint)
+            // The plan has refused what is not allowed.
+            .insecure_http()
             .timeouts(timeouts)
             .connector(connector)
+            .proxies(self.server.proxies().clone())
             .build()
     }
 

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use crate::args::AskArgs;
 use crate::config_file::ConfigFile;
 use crate::exit_code::Exit;
-use crate::report::{one_line, units, what_happened};
+use crate::report::{PROXY_HINT, is_of_proxy, one_line, units, what_happened};
 use crate::{models, network, plan, run};
 use answer::{Answer, Asked, telling};
 use question::Question;
@@ -184,6 +184,7 @@ async fn hint(asked: &Asked, failure: &Failure) -> Option<String> {
         FailureKind::Auth => Some(
             "check the API key: its environment variable, --api-key-env or --api-key-file".into(),
         ),
+        FailureKind::Connect if is_of_proxy(failure) => Some(PROXY_HINT.into()),
         FailureKind::QuotaExhausted => Some("add credit at the provider".into()),
         FailureKind::Connect => {
             let url = &asked.server.endpoint().base_url;

@@ -6,6 +6,7 @@ use forebay::catalogue::{self, Provider};
 use forebay::endpoint::{ApiKey, BaseUrl, Dialect, Endpoint, HttpVersion, TokenField};
 use forebay::error::Error;
 use forebay::route::{self, Route, Target};
+use forebay::transport::Proxies;
 use http::header::{HeaderName, HeaderValue};
 
 use crate::args::EndpointArgs;
@@ -19,6 +20,7 @@ const FORBIDDEN_HEADERS: [&str; 4] = ["host", "content-length", "transfer-encodi
 #[derive(Debug)]
 pub(crate) struct Server {
     endpoint: Endpoint,
+    proxies: Proxies,
     simulated: bool,
 }
 
@@ -26,6 +28,11 @@ impl Server {
     /// The endpoint.
     pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// The proxies before it.
+    pub(crate) fn proxies(&self) -> &Proxies {
+        &self.proxies
     }
 
     /// Whether the answers come from the embedded simulated provider.
@@ -99,6 +106,7 @@ pub(crate) fn server(
     };
     real(
         to,
+        config,
         Place {
             dialect: by_flag.unwrap_or(place.dialect),
             ..place
@@ -129,6 +137,7 @@ pub(crate) fn embedder(
     };
     real(
         to,
+        config,
         Place {
             dialect: habits.dialect,
             habits,
@@ -196,11 +205,13 @@ fn simulated(to: &EndpointArgs, dialect: Dialect) -> Result<Server, Error> {
             seed: forebay::catalogue::Seed::None,
             http: to.http.map_or(HttpVersion::Auto, HttpVersion::from),
         },
+        // It is in this process.
+        proxies: Proxies::default(),
         simulated: true,
     })
 }
 
-fn real(to: &EndpointArgs, place: Place<'_>) -> Result<Server, Error> {
+fn real(to: &EndpointArgs, config: &ConfigFile, place: Place<'_>) -> Result<Server, Error> {
     let base_url = base_url(to, place)?;
     if !base_url.tls && !base_url.is_local() && !to.insecure_http {
         return Err(Error::config(format!(
@@ -225,8 +236,24 @@ fn real(to: &EndpointArgs, place: Place<'_>) -> Result<Server, Error> {
     };
     Ok(Server {
         endpoint,
+        proxies: proxies(to, config)?,
         simulated: false,
     })
+}
+
+/// The flag, else the file, else none: what the environment names counts when one of them says
+/// so.
+fn proxies(to: &EndpointArgs, config: &ConfigFile) -> Result<Proxies, Error> {
+    let (text, place) = match (&to.proxy, &config.proxy) {
+        (Some(flag), _) => (&flag.0, "--proxy"),
+        (None, Some(file)) => (&file.0, "proxy in the configuration file"),
+        (None, None) => return Ok(Proxies::default()),
+    };
+    match text.trim() {
+        "none" => Ok(Proxies::default()),
+        "env" => Proxies::from_variables(env_vars::read),
+        url => Proxies::all(url).map_err(|error| error.at(place)),
+    }
 }
 
 /// The flag, else the file, else what the server picks.

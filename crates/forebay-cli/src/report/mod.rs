@@ -33,6 +33,15 @@ use summary::Closing;
 pub(crate) const WIDTH: usize = 80;
 /// Columns of a label and the spaces before it.
 const LABEL: usize = 12;
+/// What to do about a proxy that says no.
+pub(crate) const PROXY_HINT: &str = "check --proxy, or proxy in forebay.toml: the address, user and \
+                                     password, and what the proxy allows";
+
+/// Whether it was the proxy that said no.
+pub(crate) fn is_of_proxy(failure: &Failure) -> bool {
+    let code = failure.provider_code.as_deref();
+    matches!(code, Some("proxy_login" | "proxy_refused"))
+}
 
 /// Lines of the form `  label     text`, under a headline.
 #[derive(Debug, Default)]

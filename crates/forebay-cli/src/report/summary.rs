@@ -15,7 +15,9 @@ use forebay::outcome::{Failure, FailureKind};
 
 use super::limits::LearntJson;
 use super::tally::Tally;
-use super::{Block, ClosingJson, RunTotals, WIDTH, one_line, units, what_happened};
+use super::{
+    Block, ClosingJson, PROXY_HINT, RunTotals, WIDTH, is_of_proxy, one_line, units, what_happened,
+};
 
 /// The smallest share of the time that is worth naming as a limit: what rounds to 1 %.
 const LEAST_SHARE: f64 = 0.005;
@@ -143,6 +145,7 @@ fn stop_hint(reason: &StopReason, example: Option<&Failure>) -> Option<String> {
         StopReason::Outage if code == Some("certificate") => {
             "check the base URL; SSL_CERT_FILE names further certificate authorities"
         }
+        StopReason::Outage if example.is_some_and(is_of_proxy) => PROXY_HINT,
         StopReason::Auth => {
             "check the API key: its environment variable, --api-key-env or --api-key-file"
         }

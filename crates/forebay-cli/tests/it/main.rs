@@ -30,6 +30,9 @@ mod faults;
 /// Outputs that must not be touched, or cannot be written.
 mod bad_output;
 
+/// Proxies, as flags, the file and the environment name them.
+mod proxies;
+
 /// Every form of input becomes the same items.
 mod inputs;
 

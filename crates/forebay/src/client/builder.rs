@@ -15,7 +15,7 @@ use crate::config::{Concurrency, EngineSettings, Limits, RetrySettings, Timeouts
 use crate::endpoint::{ApiKey, BaseUrl, Endpoint, HttpVersion};
 use crate::error::Error;
 use crate::price::{Price, PriceTable};
-use crate::transport::{Connector, tls_config};
+use crate::transport::{Connector, Proxies, tls_config};
 
 /// How long calls wait for an endpoint that is down: as long as a person would. A run of a file
 /// waits for an hour.
@@ -34,6 +34,7 @@ pub struct ClientBuilder {
     prices: Vec<(String, Price)>,
     certificates: Option<Vec<u8>>,
     connector: Option<Connector>,
+    proxies: Proxies,
 }
 
 /// Attempts in flight as they were asked for.
@@ -82,6 +83,7 @@ impl Default for ClientBuilder {
             prices: Vec::new(),
             certificates: None,
             connector: None,
+            proxies: Proxies::default(),
         }
     }
 }
@@ -216,6 +218,14 @@ impl ClientBuilder {
         self
     }
 
+    /// The proxies that requests go through, but for those to this machine. Default: none,
+    /// whatever the environment says.
+    #[must_use]
+    pub fn proxies(mut self, proxies: Proxies) -> ClientBuilder {
+        self.proxies = proxies;
+        self
+    }
+
     /// Seed of the random part of waits. Default: another one each time.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> ClientBuilder {
@@ -254,7 +264,7 @@ impl ClientBuilder {
             prices.set(&model, price);
         }
         Ok(Client::of(Inner {
-            places: Places::new(known, connector, settings.timeouts),
+            places: Places::new(known, (connector, self.proxies), settings.timeouts),
             settings,
             prices,
             lanes: Default::default(),

@@ -12,7 +12,7 @@ use crate::config::Timeouts;
 use crate::endpoint::{ApiKey, Dialect, Endpoint, HttpVersion};
 use crate::error::Error;
 use crate::route::{self, Target};
-use crate::transport::{Connector, Transport};
+use crate::transport::{Connector, Proxies, Transport};
 
 /// What is asked of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,6 +40,7 @@ pub(super) struct Known {
 pub(super) struct Places {
     known: Known,
     connector: Connector,
+    proxies: Proxies,
     timeouts: Timeouts,
     transports: Mutex<HashMap<(String, HttpVersion), Arc<Transport>>>,
 }
@@ -91,10 +92,15 @@ impl Known {
 }
 
 impl Places {
-    pub(super) fn new(known: Known, connector: Connector, timeouts: Timeouts) -> Places {
+    pub(super) fn new(
+        known: Known,
+        (connector, proxies): (Connector, Proxies),
+        timeouts: Timeouts,
+    ) -> Places {
         Places {
             known,
             connector,
+            proxies,
             timeouts,
             transports: Mutex::default(),
         }
@@ -160,7 +166,7 @@ impl Places {
         }
         let connector = self.connector.clone();
         let transport = Transport::new(endpoint.base_url.clone(), connector, self.timeouts)?;
-        let transport = Arc::new(transport.speaking(http));
+        let transport = Arc::new(transport.speaking(http).through(&self.proxies));
         transports.insert(url, Arc::clone(&transport));
         Ok(transport)
     }

@@ -14,6 +14,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::memory::MemoryConnector;
 use super::network::{Socketed, Way};
+use super::proxy::Proxy;
 use super::timings::Opening;
 use crate::endpoint::{BaseUrl, HttpVersion};
 use crate::error::Error;
@@ -101,85 +102,162 @@ impl Connector {
     pub(super) fn speaking(self, version: HttpVersion) -> Connector {
         match self {
             Connector::Memory(memory) => Connector::Memory(memory),
-            Connector::Net(tls) => {
-                // What sessions can be resumed with is shared by all copies.
-                let mut tls = rustls::ClientConfig::clone(&tls);
-                tls.alpn_protocols = protocols(version);
-                Connector::Net(Arc::new(tls))
-            }
+            Connector::Net(tls) => Connector::Net(offering(&tls, version)),
         }
     }
 
+    /// Connects to an origin; through a proxy when there is one, which is asked for the way unless
+    /// `asks` says that it takes requests as they are.
     pub(super) async fn connect(
         &self,
         origin: &BaseUrl,
         way: &Way,
         version: HttpVersion,
+        proxy: Option<Through<'_>>,
     ) -> Result<Connected, Unconnected> {
         let is_h2 = version == HttpVersion::Http2;
-        match self {
-            Connector::Memory(memory) => Ok(Connected {
-                stream: Stream::Memory(memory.open()),
-                opening: Opening::default(),
-                is_h2,
-            }),
-            Connector::Net(tls) => {
-                let Socketed { tcp, dns, connect } = way.open(origin).await?;
-                let opening = Opening {
-                    dns,
-                    connect,
-                    tls: Duration::ZERO,
-                };
-                if !origin.tls {
-                    return Ok(Connected {
-                        stream: Stream::Tcp(tcp),
-                        opening,
-                        is_h2,
-                    });
+        let tls = match self {
+            Connector::Memory(memory) => {
+                let mut stream = Stream::Memory(memory.open());
+                if let Some(Through { proxy, asks: true }) = proxy {
+                    proxy.open(&mut stream, origin).await?;
                 }
-                let began = Instant::now();
-                let stream = open_tls(tls, origin, tcp).await?;
-                let is_h2 = stream.get_ref().1.alpn_protocol() == Some(H2);
-                if version == HttpVersion::Http2 && !is_h2 {
-                    let why = format!("{} does not offer HTTP/2", origin.host);
-                    return Err(Failure::new(FailureKind::Connect, why).into());
-                }
-                Ok(Connected {
-                    stream: Stream::Tls(Box::new(stream)),
-                    opening: Opening {
-                        tls: began.elapsed(),
-                        ..opening
-                    },
+                return Ok(Connected {
+                    stream,
+                    opening: Opening::default(),
                     is_h2,
-                })
+                });
             }
+            Connector::Net(tls) => tls,
+        };
+        let (stream, opening) = match proxy {
+            None => {
+                let Socketed { tcp, dns, connect } = way.open(&origin.host, origin.port).await?;
+                (Stream::Tcp(tcp), (dns, connect))
+            }
+            Some(through) => through.open(tls, origin, way).await?,
+        };
+        let (dns, connect) = opening;
+        let opening = Opening {
+            dns,
+            connect,
+            tls: Duration::ZERO,
+        };
+        if !origin.tls {
+            return Ok(Connected {
+                stream,
+                opening,
+                is_h2,
+            });
+        }
+        let began = Instant::now();
+        let (stream, is_h2) = open_tls(tls, &origin.host, stream).await?;
+        if version == HttpVersion::Http2 && !is_h2 {
+            let why = format!("{} does not offer HTTP/2", origin.host);
+            return Err(Failure::new(FailureKind::Connect, why).into());
+        }
+        Ok(Connected {
+            stream,
+            opening: Opening {
+                tls: began.elapsed(),
+                ..opening
+            },
+            is_h2,
+        })
+    }
+}
+
+/// The proxy on the way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Through<'p> {
+    pub(super) proxy: &'p Proxy,
+    /// Whether it is asked for a way to the origin, rather than given requests for it.
+    pub(super) asks: bool,
+}
+
+impl Through<'_> {
+    /// Connects to the proxy and asks it for the way; all but the name look-up counts as
+    /// connecting.
+    async fn open(
+        self,
+        tls: &Arc<rustls::ClientConfig>,
+        origin: &BaseUrl,
+        way: &Way,
+    ) -> Result<(Stream, (Duration, Duration)), Unconnected> {
+        let Through { proxy, asks } = self;
+        let Socketed { tcp, dns, connect } =
+            way.open(proxy.host(), proxy.port())
+                .await
+                .map_err(|none| Unconnected {
+                    failure: on_the_way(none.failure, proxy),
+                    ..none
+                })?;
+        let began = Instant::now();
+        let mut stream = Stream::Tcp(tcp);
+        if proxy.is_tls() {
+            let tls = offering(tls, HttpVersion::Http1);
+            let opened = open_tls(&tls, proxy.host(), stream).await;
+            (stream, _) = opened.map_err(|failure| on_the_way(failure, proxy))?;
+        }
+        if asks {
+            proxy.open(&mut stream, origin).await?;
+        }
+        Ok((stream, (dns, connect + began.elapsed())))
+    }
+}
+
+/// A failure that is about the proxy and not the origin.
+fn on_the_way(failure: Failure, proxy: &Proxy) -> Failure {
+    let message = format!("no way to the proxy {proxy}: {}", failure.message);
+    Failure { message, ..failure }
+}
+
+/// The same settings, which offer this version of HTTP. What sessions can be resumed with is
+/// shared by all copies.
+fn offering(tls: &rustls::ClientConfig, version: HttpVersion) -> Arc<rustls::ClientConfig> {
+    let mut tls = tls.clone();
+    tls.alpn_protocols = protocols(version);
+    Arc::new(tls)
+}
+
+/// Speaks TLS with a host over a stream; whether both are to speak HTTP/2.
+async fn open_tls(
+    config: &Arc<rustls::ClientConfig>,
+    host: &str,
+    stream: Stream,
+) -> Result<(Stream, bool), Failure> {
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| {
+        let why = format!("{host} is no name that a certificate can have");
+        misfit(why)
+    })?;
+    let connector = tokio_rustls::TlsConnector::from(Arc::clone(config));
+    let is_h2 = |session: &rustls::ClientConnection| session.alpn_protocol() == Some(H2);
+    match stream {
+        Stream::Tcp(tcp) => {
+            let tls = connector.connect(name, tcp).await;
+            let tls = tls.map_err(|error| no_tls(host, &error))?;
+            let is_h2 = is_h2(tls.get_ref().1);
+            Ok((Stream::Tls(Box::new(tls)), is_h2))
+        }
+        // A proxy that speaks TLS itself carries another one.
+        inner @ (Stream::Tls(_) | Stream::Nested(_) | Stream::Memory(_)) => {
+            let tls = connector.connect(name, inner).await;
+            let tls = tls.map_err(|error| no_tls(host, &error))?;
+            let is_h2 = is_h2(tls.get_ref().1);
+            Ok((Stream::Nested(Box::new(tls)), is_h2))
         }
     }
 }
 
-async fn open_tls(
-    config: &Arc<rustls::ClientConfig>,
-    origin: &BaseUrl,
-    tcp: TcpStream,
-) -> Result<TlsStream<TcpStream>, Failure> {
-    let host = &origin.host;
-    let name = ServerName::try_from(host.clone()).map_err(|_| {
-        let why = format!("{host} is no name that a certificate can have");
-        misfit(why)
-    })?;
-    tokio_rustls::TlsConnector::from(Arc::clone(config))
-        .connect(name, tcp)
-        .await
-        .map_err(|error| {
-            let inner = error
-                .get_ref()
-                .and_then(|e| e.downcast_ref::<rustls::Error>());
-            let why = format!("no TLS with {host}: {error}");
-            match inner {
-                Some(rustls::Error::InvalidCertificate(_)) => misfit(why),
-                _ => Failure::new(FailureKind::Connect, why),
-            }
-        })
+fn no_tls(host: &str, error: &io::Error) -> Failure {
+    let inner = error
+        .get_ref()
+        .and_then(|e| e.downcast_ref::<rustls::Error>());
+    let why = format!("no TLS with {host}: {error}");
+    match inner {
+        Some(rustls::Error::InvalidCertificate(_)) => misfit(why),
+        _ => Failure::new(FailureKind::Connect, why),
+    }
 }
 
 /// A certificate that does not fit.
@@ -195,6 +273,8 @@ fn misfit(message: String) -> Failure {
 pub(super) enum Stream {
     Tcp(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// TLS inside of that with a proxy.
+    Nested(Box<TlsStream<Stream>>),
     Memory(DuplexStream),
 }
 
@@ -207,6 +287,10 @@ macro_rules! on_stream {
                 $call
             }
             Stream::Tls($stream) => {
+                let $stream = Pin::new(&mut **$stream);
+                $call
+            }
+            Stream::Nested($stream) => {
                 let $stream = Pin::new(&mut **$stream);
                 $call
             }
@@ -249,6 +333,7 @@ impl AsyncWrite for Stream {
         match self {
             Stream::Tcp(stream) => stream.is_write_vectored(),
             Stream::Tls(stream) => stream.is_write_vectored(),
+            Stream::Nested(stream) => stream.is_write_vectored(),
             Stream::Memory(stream) => stream.is_write_vectored(),
         }
     }

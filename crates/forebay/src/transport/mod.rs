@@ -23,6 +23,7 @@ mod network;
 mod opened;
 mod origin;
 mod pool;
+mod proxy;
 mod room;
 mod shards;
 mod sockets;
@@ -33,7 +34,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZATION};
 use tokio::time::Instant;
 
 pub use connect::{Connector, tls_config};
@@ -42,6 +43,7 @@ pub use http2::STREAMS_PER_CONNECTION;
 pub use memory::MemoryConnector;
 pub use network::{Asked, Network};
 pub use opened::{Opened, Progress};
+pub use proxy::Proxies;
 pub use timings::{Opening, Timings};
 
 use crate::config::Timeouts;
@@ -183,6 +185,16 @@ impl Transport {
         self.changed(|parts| parts.version = version)
     }
 
+    /// The same transport, which goes through one of these proxies when its origin is not on this
+    /// machine; it has no connections yet, and calls made before are not for it.
+    ///
+    /// Default: none. Pipes in memory then lead to the proxy.
+    #[must_use]
+    pub fn through(self, proxies: &Proxies) -> Transport {
+        let proxy = proxies.serving(&self.origin.parts.url).cloned();
+        self.changed(|parts| parts.proxy = proxy)
+    }
+
     /// The same transport with at most so many connections open, at least 1; it has none yet.
     ///
     /// Default: 28,000, about as many as one address can have to one other.
@@ -234,6 +246,15 @@ impl Transport {
         }
         let mut headers = headers.clone();
         headers.insert(HOST, self.host.clone());
+        let uri = match self.origin.parts.forwarder() {
+            None => uri,
+            Some(proxy) => {
+                if let Some(login) = proxy.authorization() {
+                    headers.insert(PROXY_AUTHORIZATION, login);
+                }
+                whole_uri.clone()
+            }
+        };
         let method = http::Method::POST;
         Ok(Call {
             head: RequestHead::new(&method, &uri, &headers),
@@ -328,6 +349,11 @@ impl Transport {
                 return Err(Lost::NoAnswer(late, false));
             }
         };
+        if let Some(proxy) = self.origin.parts.forwarder()
+            && head.status == http::StatusCode::PROXY_AUTHENTICATION_REQUIRED
+        {
+            return Err(Lost::NoAnswer(proxy.wants_login("407"), false));
+        }
         let timings = Timings {
             opening,
             first_byte: sent.elapsed(),

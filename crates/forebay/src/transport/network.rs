@@ -1,4 +1,4 @@
-//! The way to an origin's host: its addresses, and sockets to them.
+//! The way to the host of an origin or of the proxy before it: its addresses, and sockets to them.
 //!
 //! Owns what is remembered of a name, the order in which addresses are tried, and the options of
 //! sockets. Never waits until the machine has descriptors or ports again; it says that it has
@@ -19,7 +19,6 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use super::connect::Unconnected;
-use crate::endpoint::BaseUrl;
 use crate::outcome::{Failure, FailureKind};
 
 /// How long an address is tried alone when there is a next one; RFC 8305 recommends as much
@@ -130,8 +129,7 @@ impl Way {
     /// A socket to the address that accepts one first.
     ///
     /// Addresses are tried one after the other, each with a small head start on the next.
-    pub(super) async fn open(&self, origin: &BaseUrl) -> Result<Socketed, Unconnected> {
-        let (host, port) = (&*origin.host, origin.port);
+    pub(super) async fn open(&self, host: &str, port: u16) -> Result<Socketed, Unconnected> {
         let began = Instant::now();
         let addresses = self.addresses(host, port).await?;
         let found = Instant::now();

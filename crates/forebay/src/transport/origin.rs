@@ -12,11 +12,12 @@ use tokio::time::{Instant, sleep};
 
 use super::carrier::Carrier;
 use super::clock::{ActiveClock, Alarm};
-use super::connect::{Connected, Connector, Unconnected};
+use super::connect::{Connected, Connector, Through, Unconnected};
 use super::connection::Connection;
 use super::http2::{Exchange, Http2, Place};
 use super::network::Way;
 use super::pool::Pool;
+use super::proxy::Proxy;
 use super::sockets::{MOST_SOCKETS, Socket, Sockets};
 use super::streams::{Owed, Streams};
 use super::timed_out;
@@ -39,6 +40,8 @@ pub(super) struct Parts {
     pub(super) timeouts: Timeouts,
     pub(super) version: HttpVersion,
     pub(super) most_sockets: usize,
+    /// What stands before the origin.
+    pub(super) proxy: Option<Arc<Proxy>>,
 }
 
 impl Parts {
@@ -55,7 +58,16 @@ impl Parts {
             timeouts,
             version: HttpVersion::Auto,
             most_sockets: MOST_SOCKETS,
+            proxy: None,
         }
+    }
+
+    /// The proxy that is given requests for the origin as they are, if that is so: it has no TLS
+    /// with the origin, and no HTTP/2 with the proxy.
+    pub(super) fn forwarder(&self) -> Option<&Proxy> {
+        let is_plain = !self.url.tls && self.version != HttpVersion::Http2;
+        let proxy = self.proxy.as_deref();
+        proxy.filter(|proxy| is_plain && proxy.forwards())
     }
 }
 
@@ -284,10 +296,15 @@ impl Origin {
             way,
             timeouts,
             version,
+            proxy,
             ..
         } = &self.parts;
         let end = deadline.min(self.clock.now() + timeouts.connect);
-        let connecting = connector.connect(url, way, *version);
+        let through = proxy.as_deref().map(|proxy| Through {
+            proxy,
+            asks: self.parts.forwarder().is_none(),
+        });
+        let connecting = connector.connect(url, way, *version, through);
         let Ok(connected) = self.clock.timeout_at(end, connecting).await else {
             return Err(timed_out(Phase::Connect, timeouts.connect).into());
         };

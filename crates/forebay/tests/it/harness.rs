@@ -13,7 +13,7 @@ use forebay::journal::{Durability, Journal, OpenOptionsForRun, Settings};
 use forebay::message::AnswerSchema;
 use forebay::price::{ModelInfo, PriceTable};
 use forebay::sink::Collect;
-use forebay::transport::{Connector, MemoryConnector, Network, Transport};
+use forebay::transport::{Connector, MemoryConnector, Network, Proxies, Transport};
 use forebay_sim::{Action, Answers, Call, Config, Latency, Sim};
 use serde_json::value::RawValue;
 use tempfile::TempDir;
@@ -43,6 +43,8 @@ pub(crate) struct Scenario {
     pub(crate) orders: Vec<(Duration, engine::Command)>,
     /// What stands in for the operating system.
     pub(crate) network: Option<Arc<dyn Network>>,
+    /// What stands before the provider.
+    pub(crate) proxies: Proxies,
 }
 
 /// What came of a run.
@@ -103,6 +105,7 @@ impl Default for Scenario {
             content: Content::Prompt,
             orders: Vec::new(),
             network: None,
+            proxies: Proxies::default(),
         }
     }
 }
@@ -182,7 +185,7 @@ impl Scenario {
         let over_sockets = matches!(connector, Connector::Net(_));
         let mut transport =
             Transport::new(endpoint.base_url.clone(), connector, self.settings.timeouts).unwrap();
-        transport = transport.speaking(endpoint.http);
+        transport = transport.speaking(endpoint.http).through(&self.proxies);
         if let Some(network) = &self.network {
             transport = transport.over(Arc::clone(network));
         }

@@ -24,6 +24,9 @@ mod names;
 /// Servers that are old, odd, elsewhere or in a hurry.
 mod odd;
 
+/// Proxies between transport and provider.
+mod proxies;
+
 /// What the operating system does for a connection, and does not.
 mod sockets;
 

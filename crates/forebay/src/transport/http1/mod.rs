@@ -38,12 +38,15 @@ pub(super) struct RequestHead {
 }
 
 impl RequestHead {
-    /// Writes a head. Names and values of `headers` are those of HTTP already, so that nothing in
+    /// Writes a head; a URI with a scheme is for a proxy. Names and values of `headers` are those of HTTP already, so that nothing in
     /// them can end a line; how long the body is nobody else may say.
     pub(super) fn new(method: &http::Method, uri: &http::Uri, headers: &HeaderMap) -> RequestHead {
-        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        let target = match (uri.scheme(), uri.path_and_query()) {
+            (Some(_), _) => uri.to_string(),
+            (None, target) => target.map_or("/", |target| target.as_str()).to_owned(),
+        };
         let mut lines = Vec::with_capacity(256);
-        for part in [method.as_str(), " ", target, " HTTP/1.1\r\n"] {
+        for part in [method.as_str(), " ", &target, " HTTP/1.1\r\n"] {
             lines.extend_from_slice(part.as_bytes());
         }
         for (name, value) in headers {

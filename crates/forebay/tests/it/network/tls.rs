@@ -19,13 +19,13 @@ use super::names::{Resolver, Says};
 use super::sockets::quick;
 use crate::harness::{Ended, Scenario, first_tries, fixed};
 
-const HOST: &str = "provider.example";
+pub(super) const HOST: &str = "provider.example";
 
 /// A certificate authority that exists for one test.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new(name: &str) -> Authority {
+    pub(super) fn new(name: &str) -> Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -34,12 +34,16 @@ impl Authority {
     }
 
     /// The way of a client that trusts this authority too.
-    fn trusted(&self) -> Connector {
+    pub(super) fn trusted(&self) -> Connector {
         Connector::Net(tls_config(Some(self.0.pem().as_bytes())).unwrap())
     }
 
     /// A server with a certificate for this name.
-    fn acceptor(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> TlsAcceptor {
+    pub(super) fn acceptor(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         change(&mut params);
@@ -94,7 +98,7 @@ impl Seen {
 }
 
 /// The same server, which picks the first of these protocols that a client offers.
-fn offering(acceptor: &TlsAcceptor, names: &[&str]) -> TlsAcceptor {
+pub(super) fn offering(acceptor: &TlsAcceptor, names: &[&str]) -> TlsAcceptor {
     let mut config = rustls::ServerConfig::clone(acceptor.config());
     config.alpn_protocols = names.iter().map(|name| name.as_bytes().to_vec()).collect();
     TlsAcceptor::from(Arc::new(config))
