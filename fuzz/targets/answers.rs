@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use forebay::catalogue::RateHeaders;
 use forebay::config::{EngineSettings, RetrySettings};
 use forebay::endpoint::{ApiKey, BaseUrl, Dialect, Endpoint, TokenField};
+use forebay::headers::Headers;
 use forebay::limit::{Limiter, Need};
 use forebay::outcome::{Failure, Outcome, Reply};
 use forebay::provider::{self, Answer, Delta, StreamReader};
@@ -62,11 +63,11 @@ fn good_answer(provider: Dialect, input: &[u8]) {
     let Some((form, body)) = input.split_first() else {
         return;
     };
-    let mut headers = HeaderMap::new();
+    let mut headers = Vec::new();
     if form % 2 == 1 {
-        let value = HeaderValue::from_static("text/event-stream");
-        headers.insert("content-type", value);
+        headers.push(("content-type", "text/event-stream"));
     }
+    let headers = headers.into_iter().collect();
     let endpoint = endpoint(provider);
     let outcome = decoded(&endpoint, 200, &headers, body);
     if let Ok(reply) = &outcome {
@@ -93,7 +94,7 @@ fn streamed<'a>(
     pieces: impl Iterator<Item = &'a [u8]>,
 ) -> (String, [String; 3]) {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000);
-    let mut reader = StreamReader::new(endpoint, 200, HeaderMap::new(), now);
+    let mut reader = StreamReader::new(endpoint, 200, Headers::default(), now);
     let mut told: [String; 3] = Default::default();
     let mut tell = |delta: Delta<'_>| match delta {
         Delta::Text(text) => told[0] += text,
@@ -162,7 +163,7 @@ fn endpoint(provider: Dialect) -> Endpoint {
     }
 }
 
-fn decoded(endpoint: &Endpoint, status: u16, headers: &HeaderMap, body: &[u8]) -> Outcome {
+fn decoded(endpoint: &Endpoint, status: u16, headers: &Headers, body: &[u8]) -> Outcome {
     let answer = Answer {
         status,
         headers,
@@ -211,7 +212,7 @@ fn split_head(input: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-fn headers_of(head: &[u8]) -> HeaderMap {
+fn headers_of(head: &[u8]) -> Headers {
     let mut headers = HeaderMap::new();
     for line in head.split(|byte| *byte == b'\n') {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else {
@@ -223,7 +224,7 @@ fn headers_of(head: &[u8]) -> HeaderMap {
             headers.append(name, value);
         }
     }
-    headers
+    Headers::from(&headers)
 }
 
 fn check_size(reply: &Reply, body: &[u8]) {

@@ -80,6 +80,11 @@ pub fn as_str(value: &RawValue) -> Option<Cow<'_, str>> {
         .map(|text| text.0)
 }
 
+/// Bytes as text, when they are UTF-8.
+pub(crate) fn as_text(bytes: &[u8]) -> Option<&str> {
+    simdutf8::basic::from_utf8(bytes).ok()
+}
+
 /// Appends `text` as a JSON string, quotes included.
 pub fn push_json_str(out: &mut Vec<u8>, text: &str) {
     out.reserve(text.len() + 2);
@@ -141,19 +146,8 @@ fn eight_hex(number: u32) -> [u8; 8] {
 }
 
 /// Appends a number in decimal digits.
-pub fn push_number(out: &mut Vec<u8>, mut number: u64) {
-    // Twenty digits are the most that 64 bits have.
-    let mut written = [0; 20];
-    let mut at = written.len();
-    loop {
-        at -= 1;
-        written[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&written[at..]);
+pub fn push_number(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 struct Members;

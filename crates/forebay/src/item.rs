@@ -37,7 +37,7 @@ pub(crate) const NO_KEY: &str = "item-";
 pub fn item_id(custom_id: Option<&str>, index: u64) -> String {
     match custom_id {
         Some(id) => id.to_owned(),
-        None => format!("{NO_KEY}{index}"),
+        None => [NO_KEY, itoa::Buffer::new().format(index)].concat(),
     }
 }
 

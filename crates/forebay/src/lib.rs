@@ -98,6 +98,7 @@ pub mod engine;
 pub mod error;
 pub mod event;
 pub mod fields;
+pub mod headers;
 pub mod item;
 #[cfg(feature = "run")]
 pub mod journal;

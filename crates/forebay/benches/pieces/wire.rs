@@ -7,10 +7,10 @@ use std::time::SystemTime;
 use forebay::catalogue::{RateHeaders, Seed};
 use forebay::endpoint::{ApiKey, BaseUrl, Dialect, Endpoint, HttpVersion, TokenField};
 use forebay::engine;
+use forebay::headers::Headers;
 use forebay::item::{Content, Item, Parameters, Request};
 use forebay::provider::sse::Decoder;
 use forebay::provider::{self, Answer, StreamReader};
-use http::{HeaderMap, HeaderValue};
 
 /// Bytes that a read from a socket commonly gives: what an Ethernet packet holds.
 const READ: usize = 1_448;
@@ -99,11 +99,12 @@ pub(crate) fn decode() -> Box<dyn FnMut()> {
     })
 }
 
-pub(crate) fn headers(content_type: &'static str) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert("content-type", HeaderValue::from_static(content_type));
-    headers.insert("x-request-id", HeaderValue::from_static("req_0123456789"));
-    headers
+pub(crate) fn headers(content_type: &'static str) -> Headers {
+    let pairs = [
+        ("content-type", content_type),
+        ("x-request-id", "req_0123456789"),
+    ];
+    pairs.into_iter().collect()
 }
 
 /// The events of a streamed answer.

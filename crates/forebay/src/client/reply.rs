@@ -58,7 +58,7 @@ impl Reply {
             duration: answered.duration,
             time_to_first_chunk: answered.first_chunk,
             timings: answered.timings,
-            request_id: request_id.and_then(|id| id.to_str().ok().map(str::to_owned)),
+            request_id,
             raw: answered.raw,
         }
     }

@@ -10,7 +10,7 @@ use tempfile::TempPath;
 use super::{Disk, DiskFile, lines, parent_of};
 
 /// Bytes written at once.
-const BUFFER: usize = 1 << 20;
+const BUFFER: usize = 256 << 10;
 
 /// A file that takes another's place when it is whole; dropped before, it is gone.
 #[derive(Debug)]

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::HeaderValue;
 use tokio::time::Instant;
 
 use crate::endpoint::{Dialect, Endpoint};
@@ -40,7 +39,7 @@ pub(super) struct Trace {
     #[cfg_attr(not(feature = "run"), expect(dead_code, reason = "only rows show it"))]
     pub(super) status: Option<u16>,
     /// The name that the provider gave the exchange.
-    pub(super) request_id: Option<HeaderValue>,
+    pub(super) request_id: Option<String>,
     /// The provider's own body; empty when none arrived.
     pub(super) raw: Bytes,
 }

@@ -8,10 +8,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, Sleep};
 
+use super::attempts::Attempts;
 use super::calls::Calls;
 use super::clock::Clock;
 use super::control::ControlReceiver;
@@ -162,7 +161,7 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
     let speakers = Speakers::of(endpoint);
     let output = Output::new(journal, sink);
     let mut dispatcher = Dispatcher::new((endpoint, settings), model, output, observer, stats);
-    let mut attempts = FuturesUnordered::new();
+    let mut attempts = Attempts::new();
     let mut timer = Timer::new(&clock);
     let mut ends = Vec::new();
     let mut swept_at = Duration::ZERO;
@@ -209,7 +208,7 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
                 ready = true;
             }
             while ends.len() < most_ends
-                && let Poll::Ready(Some(end)) = attempts.poll_next_unpin(cx)
+                && let Poll::Ready(end) = attempts.poll_next(cx)
             {
                 ends.push(end);
                 ready = true;
@@ -231,7 +230,7 @@ async fn drive(run: Run<'_>) -> Result<Summary, Error> {
             dispatcher.on_end(now, place, end);
         }
         if dispatcher.gives_up_in_flight(now) {
-            attempts = FuturesUnordered::new();
+            attempts = Attempts::new();
         }
     }
     Ok(dispatcher.close(clock.now()).await)

@@ -15,7 +15,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderValue;
 use tokio::sync::{Mutex as Turnstile, Notify};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
@@ -57,7 +56,7 @@ pub(crate) struct Answered {
     /// How long the steps to its head took.
     pub(crate) timings: Timings,
     /// The name that the provider gave the exchange.
-    pub(crate) request_id: Option<HeaderValue>,
+    pub(crate) request_id: Option<String>,
     /// The provider's own body.
     pub(crate) raw: Bytes,
 }

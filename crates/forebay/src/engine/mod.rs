@@ -17,6 +17,8 @@
 #[cfg(feature = "run")]
 mod admission;
 mod attempt;
+#[cfg(feature = "run")]
+mod attempts;
 mod calls;
 #[cfg(feature = "run")]
 mod clock;

@@ -5,7 +5,6 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::HeaderMap;
 
 use super::attempt::Trace;
 use super::dispatcher::Dispatcher;
@@ -13,6 +12,7 @@ use super::feed::Prepared;
 use super::flight::Work;
 use crate::answers::{Answers, Asked, Kept};
 use crate::endpoint::{Dialect, Endpoint};
+use crate::headers::Headers;
 use crate::money::Usd;
 use crate::outcome::Reply;
 use crate::provider::{self, Answer, Encoded};
@@ -34,7 +34,7 @@ pub fn recall(endpoint: &Endpoint, prepared: &Prepared, answers: &dyn Answers) -
     let Kept { status, body, .. } = answers.find(&asked)?;
     let answer = Answer {
         status,
-        headers: &HeaderMap::new(),
+        headers: &Headers::default(),
         body: &body,
         now: SystemTime::UNIX_EPOCH,
     };

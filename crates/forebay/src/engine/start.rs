@@ -49,7 +49,7 @@ impl Trace {
         Some(RawAnswer {
             body: &self.raw,
             status: self.status?,
-            request_id: self.request_id.as_ref().and_then(|id| id.to_str().ok()),
+            request_id: self.request_id.as_deref(),
         })
     }
 

@@ -14,7 +14,7 @@ use memchr::memmem::Finder;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::fields::{push_hex, push_number};
+use crate::fields::{as_text, push_hex, push_number};
 use crate::outcome::Usage;
 use crate::scan::Scan;
 
@@ -202,7 +202,7 @@ pub(super) fn parse_row(line: &[u8]) -> Option<RecordedRow<'_>> {
 fn bare_row(body: &[u8]) -> Option<RecordedRow<'_>> {
     let (head, row) = body.split_at(row_in(body)?);
     let is_bare = OK.find(head).is_some() && ID.find(head).is_none() && row.ends_with(b"}");
-    let body = std::str::from_utf8(&row[BEFORE_ROW..]).ok()?;
+    let body = as_text(&row[BEFORE_ROW..])?;
     is_bare.then_some(RecordedRow {
         id: None,
         ok: true,
@@ -219,7 +219,7 @@ fn row_in(body: &[u8]) -> Option<usize> {
 /// are: a row comes last, and nothing else holds an object. The row itself is taken as it was
 /// written.
 fn plain(body: &[u8]) -> Option<Record<'_>> {
-    let text = std::str::from_utf8(body).ok()?;
+    let text = as_text(body)?;
     let (head, row) = match row_in(body) {
         Some(at) => (&text[..at], Some(&text[at + BEFORE_ROW..])),
         None => (text, None),

@@ -144,7 +144,7 @@ impl<'a> Context<'a> {
     /// The provider's word on retrying, unless the failure is known to stay whatever it says: an
     /// empty account, and a request that is larger than the rate limit.
     fn should_retry(&self, kind: FailureKind) -> Option<bool> {
-        let word = self.answer.headers.get("x-should-retry")?.as_bytes();
+        let word = self.answer.headers.get("x-should-retry")?;
         let stays = kind == FailureKind::QuotaExhausted
             || (kind == FailureKind::BadRequest && self.answer.status == 429);
         match word {

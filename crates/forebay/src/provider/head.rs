@@ -6,6 +6,7 @@ use http::header::{
 };
 
 use crate::endpoint::{ApiKey, Dialect, Endpoint, KeyHeader};
+use crate::headers::{Headers, printable};
 use crate::item::Request;
 
 /// Forebay's name and version.
@@ -65,16 +66,17 @@ pub fn headers(endpoint: &Endpoint) -> HeaderMap {
 }
 
 /// The name that a provider gave an exchange: OpenAI's, then Anthropic's header.
-pub fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
+pub fn request_id(headers: &Headers) -> Option<String> {
     let [first, second] = ["x-request-id", "request-id"];
-    headers.get(first).or_else(|| headers.get(second)).cloned()
+    let id = headers.get(first).or_else(|| headers.get(second))?;
+    printable(id).map(str::to_owned)
 }
 
 /// The path of a request in a dialect that the endpoint speaks, from the host on.
 pub(super) fn path(endpoint: &Endpoint, dialect: Dialect, request: &Request) -> String {
     let base = endpoint.base_url.path.as_str();
     match dialect {
-        Dialect::Chat => format!("{base}/chat/completions"),
+        Dialect::Chat => [base, "/chat/completions"].concat(),
         Dialect::Responses => format!("{base}/responses"),
         Dialect::Embeddings => format!("{base}/embeddings"),
         Dialect::Anthropic => {

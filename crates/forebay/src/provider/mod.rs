@@ -50,7 +50,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::HeaderMap;
 
 pub use again::{follow_up, raise_cap};
 pub use embeddings::{InputOf, Vectors, pack, text_of};
@@ -66,6 +65,7 @@ pub use tools::read_tools;
 use stream::Assembled;
 
 use crate::endpoint::{Dialect, Endpoint};
+use crate::headers::Headers;
 use crate::item::{Content, Request};
 use crate::message::SchemaMode;
 use crate::outcome::{Failure, Outcome};
@@ -152,7 +152,7 @@ pub struct Answer<'a> {
     /// The HTTP status.
     pub status: u16,
     /// The headers.
-    pub headers: &'a HeaderMap,
+    pub headers: &'a Headers,
     /// The body, without any transfer or content coding.
     pub body: &'a [u8],
     /// The wall clock when the answer arrived, for waits that are given as a date.

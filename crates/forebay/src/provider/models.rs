@@ -139,7 +139,7 @@ impl ServedModel {
 mod tests {
     use std::time::SystemTime;
 
-    use http::HeaderMap;
+    use crate::headers::Headers;
 
     use super::*;
     use crate::catalogue::endpoint_of;
@@ -149,7 +149,7 @@ mod tests {
         let endpoint = endpoint_of(provider, ApiKey::new("k-123456789").ok(), None).unwrap();
         let answer = Answer {
             status,
-            headers: &HeaderMap::new(),
+            headers: &Headers::default(),
             body: body.as_bytes(),
             now: SystemTime::UNIX_EPOCH,
         };

@@ -4,12 +4,11 @@
 
 use std::time::SystemTime;
 
-use http::HeaderMap;
-
 use super::errors::Context;
 use super::stream::{Assembled, Assembly, Delta};
 use super::{Answer, decode_plain};
 use crate::endpoint::Endpoint;
+use crate::headers::Headers;
 use crate::outcome::{Failure, Outcome};
 
 /// Reads a streamed answer piece by piece.
@@ -19,14 +18,14 @@ use crate::outcome::{Failure, Outcome};
 pub struct StreamReader<'a> {
     endpoint: &'a Endpoint,
     status: u16,
-    headers: HeaderMap,
+    headers: Headers,
     now: SystemTime,
     assembly: Assembly,
 }
 
 impl<'a> StreamReader<'a> {
     /// Whether the headers of an answer announce a stream.
-    pub fn reads(status: u16, headers: &HeaderMap) -> bool {
+    pub fn reads(status: u16, headers: &Headers) -> bool {
         (200..300).contains(&status) && super::stream::is_called_stream(headers)
     }
 
@@ -34,7 +33,7 @@ impl<'a> StreamReader<'a> {
     pub fn new(
         endpoint: &'a Endpoint,
         status: u16,
-        headers: HeaderMap,
+        headers: Headers,
         now: SystemTime,
     ) -> StreamReader<'a> {
         StreamReader {

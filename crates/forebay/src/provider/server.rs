@@ -103,7 +103,7 @@ fn most_at_once(body: &[u8]) -> Option<f64> {
 mod tests {
     use std::time::SystemTime;
 
-    use http::HeaderMap;
+    use crate::headers::Headers;
 
     use super::*;
     use crate::catalogue::endpoint_of;
@@ -111,7 +111,7 @@ mod tests {
     fn page<T>(status: u16, body: &str, read: impl Fn(&Answer<'_>) -> T) -> T {
         read(&Answer {
             status,
-            headers: &HeaderMap::new(),
+            headers: &Headers::default(),
             body: body.as_bytes(),
             now: SystemTime::UNIX_EPOCH,
         })

@@ -337,7 +337,7 @@ fn deep_nesting_is_survived() {
 fn decode_bytes(provider: Dialect, status: u16, body: &[u8]) -> Outcome {
     let answer = Answer {
         status,
-        headers: &HeaderMap::new(),
+        headers: &Headers::default(),
         body,
         now: SystemTime::UNIX_EPOCH,
     };

@@ -5,10 +5,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::HeaderMap;
-use http::header::{DATE, RETRY_AFTER};
-
 use super::Answer;
+use crate::headers::{Headers, printable};
 
 /// The longest wait that is told apart from longer ones: ten years of 365 days.
 ///
@@ -29,10 +27,10 @@ pub(super) fn retry_after(
 ) -> Option<Duration> {
     let headers = answer.headers;
     largest(headers, "retry-after-ms", |text| number(text, 0.001))
-        .or_else(|| largest(headers, RETRY_AFTER.as_str(), |text| number(text, 1.0)))
+        .or_else(|| largest(headers, "retry-after", |text| number(text, 1.0)))
         .or_else(|| {
             let sent = date(headers).unwrap_or(answer.now);
-            largest(headers, RETRY_AFTER.as_str(), |text| until(text, sent))
+            largest(headers, "retry-after", |text| until(text, sent))
         })
         .or_else(|| number(retry_delay?.trim().strip_suffix('s')?, 1.0))
         .or_else(|| in_words(message?))
@@ -40,17 +38,17 @@ pub(super) fn retry_after(
 
 /// The largest valid wait among the headers of a name.
 fn largest(
-    headers: &HeaderMap,
+    headers: &Headers,
     name: &str,
     read: impl Fn(&str) -> Option<Duration>,
 ) -> Option<Duration> {
-    let values = headers.get_all(name).into_iter();
-    values.filter_map(|value| read(value.to_str().ok()?)).max()
+    let values = headers.all(name);
+    values.filter_map(|value| read(printable(value)?)).max()
 }
 
 /// The answer's own time.
-fn date(headers: &HeaderMap) -> Option<SystemTime> {
-    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
+fn date(headers: &Headers) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.text("date")?).ok()
 }
 
 /// The wait until an HTTP date.
@@ -155,7 +153,6 @@ fn amount(text: &str) -> Option<(f64, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
     use proptest::prelude::*;
 
     use super::*;
@@ -167,13 +164,7 @@ mod tests {
         delay: Option<&str>,
         message: Option<&str>,
     ) -> Option<Duration> {
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.append(
-                name.parse::<HeaderName>().unwrap(),
-                HeaderValue::from_bytes(value.as_bytes()).unwrap(),
-            );
-        }
+        let map: Headers = headers.iter().copied().collect();
         let answer = Answer {
             status: 429,
             headers: &map,

@@ -18,7 +18,7 @@ use crate::outcome::FailureKind;
 use crate::table::Columns;
 
 /// Bytes written at once.
-const BUFFER: usize = 1 << 20;
+const BUFFER: usize = 256 << 10;
 
 /// What was put together.
 #[derive(Debug, Clone, Default)]

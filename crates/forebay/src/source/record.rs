@@ -144,7 +144,10 @@ impl<'a> Record<'a> {
     pub(super) fn written(&self, without: Option<&str>) -> String {
         let mut out = Vec::new();
         match self {
-            Record::Text(text) => push_text(&mut out, TEXT, text),
+            Record::Text(text) => {
+                out.reserve(text.len() + text.len() / 16 + TEXT.len() + 8);
+                push_text(&mut out, TEXT, text);
+            }
             Record::Json {
                 members, written, ..
             } => {
@@ -203,7 +206,7 @@ pub(super) fn text_of<'a>(piece: &Piece<'a>) -> Result<&'a str, String> {
         Unfit::TooLong => format!("longer than {} MiB", MAX_LINE >> 20),
         Unfit::OpenQuote => "a quote is left open up to the end of the input".to_owned(),
     })?;
-    std::str::from_utf8(bytes)
+    simdutf8::compat::from_utf8(bytes)
         .map_err(|error| format!("not UTF-8 at byte offset {}", error.valid_up_to()))
 }
 

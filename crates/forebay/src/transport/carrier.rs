@@ -1,10 +1,12 @@
 //! What carries one exchange: an HTTP/1.1 connection of its own, or a stream of an HTTP/2 one.
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::Call;
 use super::clock::Alarm;
 use super::connection::{Connection, Ended};
+use super::http1::Head;
 use super::http2::Exchange;
 use super::pool::Pool;
 use super::timings::Opening;
@@ -42,11 +44,7 @@ impl Carrier {
     }
 
     /// Writes a request and waits for the head of its answer.
-    pub(super) async fn send(
-        &mut self,
-        call: &Call,
-        body: &Bytes,
-    ) -> Result<http::response::Parts, Ended> {
+    pub(super) async fn send(&mut self, call: &Call, body: &Bytes) -> Result<Head, Ended> {
         match self {
             Carrier::Http1(connection) => connection.send(&call.head, body).await,
             Carrier::Http2(exchange) => {
@@ -62,6 +60,14 @@ impl Carrier {
         match self {
             Carrier::Http1(connection) => connection.read().await,
             Carrier::Http2(exchange) => exchange.read().await,
+        }
+    }
+
+    /// The whole rest of the body, when it has arrived already.
+    pub(super) fn whole(&mut self) -> Option<Bytes> {
+        match self {
+            Carrier::Http1(connection) => connection.whole(),
+            Carrier::Http2(_) => None,
         }
     }
 
@@ -95,12 +101,12 @@ impl Carrier {
         }
     }
 
-    /// Gives the connection back when the answer is over.
-    pub(super) fn release(self, pool: &Pool, alarm: Alarm) {
+    /// Gives the connection back when the answer is over since a moment.
+    pub(super) fn release(self, pool: &Pool, alarm: Alarm, since: Instant) {
         match self {
             Carrier::Http1(mut connection) => {
                 connection.alarm = alarm;
-                connection.settle();
+                connection.settle(since);
                 pool.put(connection);
             }
             Carrier::Http2(_) => {}

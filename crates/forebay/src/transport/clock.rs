@@ -32,7 +32,12 @@ impl ActiveClock {
 
     /// The time of this clock. Only other times of this clock can be compared with it.
     pub(super) fn now(&self) -> Instant {
-        Instant::now() - self.left_out()
+        self.at(Instant::now())
+    }
+
+    /// The time of this clock at a moment that has just been.
+    pub(super) fn at(&self, moment: Instant) -> Instant {
+        moment - self.left_out()
     }
 
     /// Waits for a future until a time of this clock.

@@ -11,13 +11,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::response::Parts;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::time::Instant;
 
 use super::clock::Alarm;
 use super::connect::Stream;
-use super::http1::{AnswerReader, Outgoing, Piece, RequestHead};
+use super::http1::{AnswerReader, Head, Outgoing, Piece, RequestHead};
 use super::sockets::Socket;
 use super::timings::Opening;
 use crate::outcome::FailureKind;
@@ -150,7 +149,7 @@ impl Inner {
     }
 
     /// Writes a request and waits for the response head.
-    pub(super) async fn send(&mut self, head: &RequestHead, body: &Bytes) -> Result<Parts, Ended> {
+    pub(super) async fn send(&mut self, head: &RequestHead, body: &Bytes) -> Result<Head, Ended> {
         self.exchanges += 1;
         self.out = Some(Outgoing::new(head, body));
         poll_fn(|cx| {
@@ -267,9 +266,14 @@ impl Inner {
         self.reader.rest()
     }
 
-    /// Notes that the answer is over.
-    pub(super) fn settle(&mut self) {
-        self.idle_since = Instant::now();
+    /// The whole rest of the body, when it has arrived already.
+    pub(super) fn whole(&mut self) -> Option<Bytes> {
+        self.out.is_none().then(|| self.reader.whole()).flatten()
+    }
+
+    /// Notes that the answer is over since a moment.
+    pub(super) fn settle(&mut self, since: Instant) {
+        self.idle_since = since;
         if self.is_reusable() {
             self.reader.give_back();
         }

@@ -6,17 +6,17 @@ use std::io::Read as _;
 
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
-use http::header::{CONTENT_ENCODING, HeaderMap};
+
+use crate::headers::Headers;
 
 /// The body as it was before packing.
 ///
 /// # Errors
 /// What is wrong with it, without any of its content.
-pub(super) fn unpack(headers: &HeaderMap, body: Bytes, most: usize) -> Result<Bytes, String> {
+pub(super) fn unpack(headers: &Headers, body: Bytes, most: usize) -> Result<Bytes, String> {
     let mut names = headers
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .all("content-encoding")
+        .flat_map(|value| value.split(|byte| *byte == b','))
         .map(<[u8]>::trim_ascii)
         .filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case(b"identity"));
     let Some(name) = names.next() else {

@@ -16,8 +16,10 @@ use tokio::time::Instant;
 use super::clock::ActiveClock;
 use super::connect::Stream;
 use super::connection::{Ended, MAX_HEAD};
+use super::http1::Head;
 use super::sockets::{Socket, Sockets};
 use super::timings::Opening;
+use crate::headers::Headers;
 use crate::outcome::{Failure, FailureKind};
 
 /// Streams that one connection carries at most, however many more its peer allows: 5,000 requests
@@ -220,7 +222,7 @@ impl Exchange {
         &mut self,
         request: http::Request<()>,
         body: Bytes,
-    ) -> Result<http::response::Parts, Ended> {
+    ) -> Result<Head, Ended> {
         let connection = &self.place.connection;
         let mut sender = connection.sender.clone();
         let sent = sender.send_request(request, body.is_empty());
@@ -243,7 +245,10 @@ impl Exchange {
                     .get(CONTENT_LENGTH)
                     .and_then(|length| length.to_str().ok()?.parse().ok());
                 self.body = Some(body);
-                Ok(head)
+                Ok(Head {
+                    status: head.status,
+                    headers: Headers::from(&head.headers),
+                })
             }
             Err(error) => Err(connection.why_ended(&error)),
         }

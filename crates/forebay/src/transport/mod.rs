@@ -38,7 +38,7 @@ use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZA
 use tokio::time::Instant;
 
 pub use connect::{Connector, tls_config};
-pub use http1::{AnswerReader, Piece, Wrong};
+pub use http1::{AnswerReader, Head, Piece, Wrong};
 pub use http2::STREAMS_PER_CONNECTION;
 pub use memory::MemoryConnector;
 pub use network::{Asked, Network};
@@ -49,6 +49,7 @@ pub use timings::{Opening, Timings};
 use crate::config::Timeouts;
 use crate::endpoint::{BaseUrl, HttpVersion};
 use crate::error::Error;
+use crate::headers::Headers;
 use crate::outcome::{Failure, FailureKind, Phase};
 use carrier::Carrier;
 use connection::Ended;
@@ -131,7 +132,7 @@ pub struct Answer {
     /// HTTP status.
     pub status: u16,
     /// Headers.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// The body.
     pub body: Bytes,
     /// When the head arrived, by the local clock.
@@ -287,18 +288,22 @@ impl Transport {
     /// # Cancel safety
     /// As for [`Transport::exchange`]; the same holds for dropping what it gives.
     pub async fn open(&self, call: &Call, body: &Bytes) -> Result<Opened<'_>, NoAnswer> {
-        let deadline = self.origin.clock.now() + self.timeouts().total;
+        let mut now = Instant::now();
+        let deadline = self.origin.clock.at(now) + self.timeouts().total;
         let (mut moves, mut refusals) = (0, 0);
         loop {
-            let carrier = self.origin.carrier(deadline).await.map_err(no_answer)?;
+            let carrier = self.origin.carrier(now, deadline).await;
+            let carrier = carrier.map_err(no_answer)?;
             let failure = match self.send(carrier, (call, body), deadline).await {
                 Ok(opened) => return Ok(opened),
                 Err(Lost::NeverSent) if moves < NEVER_SENT_MOVES => {
                     moves += 1;
+                    now = Instant::now();
                     continue;
                 }
                 Err(Lost::Refused) if refusals < REFUSED_MOVES => {
                     refusals += 1;
+                    now = Instant::now();
                     continue;
                 }
                 Err(Lost::NeverSent) => Failure::new(
@@ -317,14 +322,13 @@ impl Transport {
 
     async fn send(
         &self,
-        mut carrier: Carrier,
+        (mut carrier, sent): (Carrier, Instant),
         (call, body): (&Call, &Bytes),
         deadline: Instant,
     ) -> Result<Opened<'_>, Lost> {
         let opening = carrier.opening();
-        let sent = Instant::now();
         let clock = &self.origin.clock;
-        let end = deadline.min(clock.now() + self.timeouts().first_byte);
+        let end = deadline.min(clock.at(sent) + self.timeouts().first_byte);
         let mut alarm = carrier.take_alarm();
         let sending = carrier.send(call, body);
         let head = match alarm.guard(clock, end, sending).await {
@@ -354,9 +358,10 @@ impl Transport {
         {
             return Err(Lost::NoAnswer(proxy.wants_login("407"), false));
         }
+        let came = Instant::now();
         let timings = Timings {
             opening,
-            first_byte: sent.elapsed(),
+            first_byte: came - sent,
             http2: carrier.is_http2(),
         };
         Ok(Opened {
@@ -366,6 +371,7 @@ impl Transport {
             headers: head.headers,
             arrived: SystemTime::now(),
             timings,
+            came,
             deadline,
             first_chunk_end: end,
             read: 0,

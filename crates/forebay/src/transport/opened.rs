@@ -6,7 +6,6 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, HeaderMap};
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
@@ -16,6 +15,7 @@ use super::connection::{Collected, MAX_BODY};
 use super::room::is_large;
 use super::timings::Timings;
 use super::{Answer, Transport, encoding, timed_out};
+use crate::headers::Headers;
 use crate::outcome::{Failure, FailureKind, Phase};
 
 /// How long the end of a body is waited for when its content is over: OpenAI's SDK waits as long
@@ -32,9 +32,11 @@ pub struct Opened<'t> {
     pub(super) transport: &'t Transport,
     pub(super) carrier: Carrier,
     pub(super) status: http::StatusCode,
-    pub(super) headers: HeaderMap,
+    pub(super) headers: Headers,
     pub(super) arrived: SystemTime,
     pub(super) timings: Timings,
+    /// When the head arrived.
+    pub(super) came: Instant,
     /// When the whole exchange has to be over, by the transport's clock.
     pub(super) deadline: Instant,
     /// When the first piece of content has to be there.
@@ -51,7 +53,7 @@ impl<'t> Opened<'t> {
     }
 
     /// The headers.
-    pub fn headers(&self) -> &HeaderMap {
+    pub fn headers(&self) -> &Headers {
         &self.headers
     }
 
@@ -67,8 +69,8 @@ impl<'t> Opened<'t> {
 
     /// Whether pieces of the body can be understood before all of it is there.
     pub fn is_readable_in_pieces(&self) -> bool {
-        let coding = self.headers.get(CONTENT_ENCODING);
-        coding.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+        let coding = self.headers.get("content-encoding");
+        coding.is_none_or(|coding| coding.eq_ignore_ascii_case(b"identity"))
     }
 
     /// The next piece of the body; `None` at its end.
@@ -173,20 +175,12 @@ impl<'t> Opened<'t> {
     /// of its body.
     pub async fn collect(mut self) -> Result<Answer, Failure> {
         let is_error = !self.status.is_success();
-        let mut body = Collected::default();
-        loop {
-            self.make_room(body.len()).await?;
-            match self.chunk().await {
-                Ok(Some(chunk)) => body.push(chunk),
-                Ok(None) => break,
-                Err(_) if is_error => {
-                    self.carrier.give_up();
-                    break;
-                }
-                Err(failure) => return Err(failure),
-            }
-        }
-        let body = match encoding::unpack(&self.headers, body.into_bytes(), MAX_BODY) {
+        let (body, since) = match self.carrier.whole() {
+            // As most are: the body came with its head.
+            Some(body) => (body, self.came),
+            None => (self.rest(is_error).await?, Instant::now()),
+        };
+        let body = match encoding::unpack(&self.headers, body, MAX_BODY) {
             Ok(body) => body,
             Err(_) if is_error => Bytes::new(),
             Err(why) => {
@@ -202,8 +196,26 @@ impl<'t> Opened<'t> {
             arrived: self.arrived,
             timings: self.timings,
         };
-        self.release();
+        self.release(since);
         Ok(answer)
+    }
+
+    /// Reads the rest of the body piece by piece; what there is of an error's is enough.
+    async fn rest(&mut self, is_error: bool) -> Result<Bytes, Failure> {
+        let mut body = Collected::default();
+        loop {
+            self.make_room(body.len()).await?;
+            match self.chunk().await {
+                Ok(Some(chunk)) => body.push(chunk),
+                Ok(None) => break,
+                Err(_) if is_error => {
+                    self.carrier.give_up();
+                    break;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(body.into_bytes())
     }
 
     /// Gives the connection back when the content is over: waits a moment for the body's end.
@@ -213,11 +225,12 @@ impl<'t> Opened<'t> {
             .chunk_until(end, Phase::Total, self.transport.timeouts().total)
             .await
         {}
-        self.release();
+        self.release(Instant::now());
     }
 
-    fn release(self) {
-        self.transport.origin.release(self.carrier, self.alarm);
+    fn release(self, since: Instant) {
+        let Opened { carrier, alarm, .. } = self;
+        self.transport.origin.release(carrier, alarm, since);
     }
 }
 

@@ -142,19 +142,24 @@ impl Origin {
     }
 
     /// Something to send a request on; waits while the machine has no room for a connection.
-    pub(super) async fn carrier(self: &Arc<Self>, deadline: Instant) -> Result<Carrier, Failure> {
-        match self.free().await {
-            Some(carrier) => Ok(carrier),
-            // Apart, as every exchange in flight would keep room for it.
-            None => Box::pin(self.new_carrier(deadline)).await,
+    pub(super) async fn carrier(
+        self: &Arc<Self>,
+        now: Instant,
+        deadline: Instant,
+    ) -> Result<(Carrier, Instant), Failure> {
+        if let Some(carrier) = self.free(now).await {
+            return Ok((carrier, now));
         }
+        // Apart, as every exchange in flight would keep room for it.
+        let carrier = Box::pin(self.new_carrier(deadline)).await?;
+        Ok((carrier, Instant::now()))
     }
 
     /// An idle connection, or a stream of an open one.
-    async fn free(&self) -> Option<Carrier> {
+    async fn free(&self, now: Instant) -> Option<Carrier> {
         match self.spoken() {
             Spoken::Http1 => {
-                while let Some(mut connection) = self.pool.take() {
+                while let Some(mut connection) = self.pool.take(now) {
                     if connection.is_alive().await {
                         return Some(Carrier::Http1(connection));
                     }
@@ -186,7 +191,7 @@ impl Origin {
                     sleep(EXHAUSTED_WAIT).await;
                 }
             }
-            if let Some(carrier) = self.free().await {
+            if let Some(carrier) = self.free(Instant::now()).await {
                 return Ok(carrier);
             }
         }
@@ -195,7 +200,7 @@ impl Origin {
     /// A new connection, or one that somebody gives back; `None` when there may be one now.
     async fn http1(&self, deadline: Instant) -> Result<Option<Carrier>, Unconnected> {
         let Some(socket) = self.sockets.place() else {
-            let look = || match self.pool.take() {
+            let look = || match self.pool.take(Instant::now()) {
                 Some(connection) => Some((Some(connection), None)),
                 None => Some((None, Some(self.sockets.place()?))),
             };
@@ -337,8 +342,8 @@ impl Origin {
     }
 
     /// Keeps a connection for later, and tells one who waits for it.
-    pub(super) fn release(&self, carrier: Carrier, alarm: Alarm) {
-        carrier.release(&self.pool, alarm);
+    pub(super) fn release(&self, carrier: Carrier, alarm: Alarm, since: Instant) {
+        carrier.release(&self.pool, alarm, since);
         self.sockets.tell();
     }
 

@@ -34,11 +34,12 @@ impl Pool {
         }
     }
 
-    /// The connection that this core used last, or another one, if it did not idle for too long.
-    pub(super) fn take(&self) -> Option<Connection> {
+    /// The connection that this core used last, or another one, if it did not idle for too long
+    /// until now.
+    pub(super) fn take(&self, now: Instant) -> Option<Connection> {
         self.idle.each().find_map(|mut idle| {
             let connection = idle.pop()?;
-            if connection.idle_since().elapsed() > self.max_idle {
+            if now.saturating_duration_since(connection.idle_since()) > self.max_idle {
                 // All others of this stack have idled for longer.
                 idle.clear();
                 return None;

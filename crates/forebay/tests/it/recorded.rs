@@ -9,16 +9,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use forebay::endpoint::{BaseUrl, Dialect, Endpoint, TokenField};
+use forebay::headers::Headers;
 use forebay::outcome::{FailureKind, Outcome, Usage};
 use forebay::provider::{Answer, Delta, StreamReader, decode};
-use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 /// A recorded answer.
 struct Case {
     name: String,
     status: u16,
-    headers: HeaderMap,
+    headers: Headers,
     endpoint: Endpoint,
     plain: Option<Vec<u8>>,
     stream: Option<Vec<u8>>,
@@ -79,11 +79,7 @@ impl Case {
         let head = fs::read_to_string(path.join("head.txt")).unwrap();
         let mut lines = head.lines();
         let status = lines.next().unwrap().split(' ').nth(1).unwrap();
-        let mut headers = HeaderMap::new();
-        for (name, value) in lines.map(|line| line.split_once(": ").unwrap()) {
-            let name: HeaderName = name.parse().unwrap();
-            headers.append(name, HeaderValue::from_str(value).unwrap());
-        }
+        let headers = lines.map(|line| line.split_once(": ").unwrap()).collect();
         let expected = fs::read(path.join("expected.json")).unwrap();
         Case {
             name: path.file_name().unwrap().to_str().unwrap().to_owned(),
@@ -110,7 +106,7 @@ impl Case {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000)
     }
 
-    fn decode(&self, headers: &HeaderMap, body: &[u8]) -> Outcome {
+    fn decode(&self, headers: &Headers, body: &[u8]) -> Outcome {
         let answer = Answer {
             status: self.status,
             headers,
@@ -121,11 +117,11 @@ impl Case {
     }
 
     /// The headers of the answer as a stream.
-    fn stream_headers(&self) -> HeaderMap {
-        let mut headers = self.headers.clone();
-        let value = HeaderValue::from_static("text/event-stream; charset=utf-8");
-        headers.insert("content-type", value);
-        headers
+    fn stream_headers(&self) -> Headers {
+        let others = self.headers.iter();
+        let others = others.filter(|(name, _)| *name != b"content-type");
+        let value = &b"text/event-stream; charset=utf-8"[..];
+        others.chain([(&b"content-type"[..], value)]).collect()
     }
 
     /// Reads a stream in these pieces.

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const VOCABULARY: [&str; 15] = [
+const VOCABULARY: [&str; 16] = [
     "answers",
     "item",
     "message",
@@ -19,6 +19,7 @@ const VOCABULARY: [&str; 15] = [
     "money",
     "told",
     "fields",
+    "headers",
     "scan",
     "endpoint",
     "catalogue",

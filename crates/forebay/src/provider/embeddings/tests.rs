@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::HeaderMap;
+use crate::headers::Headers;
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 
@@ -42,7 +42,7 @@ fn read(texts: usize, answer: &str) -> Result<Vectors, Failure> {
     let asked = pack(bodies.iter().filter_map(|body| InputOf::find(body)));
     let answer = Answer {
         status: 200,
-        headers: &HeaderMap::new(),
+        headers: &Headers::default(),
         body: answer.as_bytes(),
         now: SystemTime::UNIX_EPOCH,
     };

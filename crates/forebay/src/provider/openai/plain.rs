@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use super::decode::whole_usage;
+use crate::fields::as_text;
 use crate::outcome::{FinishReason, Usage};
 use crate::provider::json::{MAX_COUNT, Scalar};
 use crate::provider::reply::{Parts, Said};
@@ -22,7 +23,7 @@ pub(super) struct Plain<'a> {
 
 /// Reads an answer; `None` when there is more in it than a text, or when it is no answer.
 pub(super) fn read(body: &[u8]) -> Option<Plain<'_>> {
-    let mut scan = Scan::new(std::str::from_utf8(body).ok()?);
+    let mut scan = Scan::new(as_text(body)?);
     let (mut choice, mut model, mut usage, mut error) = (None, None, None, None);
     scan.object(|scan, name| match name {
         "choices" => once(&mut choice, only_choice(scan)?),

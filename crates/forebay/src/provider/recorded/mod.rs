@@ -2,11 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-
 use super::tests::endpoint;
 use super::*;
 use crate::endpoint::Dialect;
+use crate::headers::Headers;
 use crate::outcome::{FailureKind, FinishReason, Reply, Usage};
 
 /// The status, headers and body of a recorded answer, as a pair of texts.
@@ -48,11 +47,7 @@ fn vectors(case: Case, body: &[u8]) -> Result<Vectors, Failure> {
 fn answered<T>((head, body): Case, read: impl FnOnce(&Answer<'_>) -> T) -> T {
     let mut lines = head.lines();
     let status = lines.next().unwrap().split(' ').nth(1).unwrap();
-    let mut headers = HeaderMap::new();
-    for (name, value) in lines.map(|line| line.split_once(": ").unwrap()) {
-        let name: HeaderName = name.parse().unwrap();
-        headers.append(name, HeaderValue::from_static(value));
-    }
+    let headers: Headers = lines.map(|line| line.split_once(": ").unwrap()).collect();
     read(&Answer {
         status: status.parse().unwrap(),
         headers: &headers,

@@ -20,7 +20,6 @@ mod responses;
 #[cfg(test)]
 mod tests;
 
-use http::HeaderMap;
 use serde_json::value::RawValue;
 
 pub(super) use assembly::Assembly;
@@ -30,6 +29,7 @@ use super::errors::{Context, holds_error};
 use super::sse::{Decoder, Event};
 use crate::endpoint::Dialect;
 use crate::fields;
+use crate::headers::Headers;
 use crate::outcome::{Failure, FailureKind};
 
 /// What an event means for the stream.
@@ -85,10 +85,8 @@ pub(super) fn is_stream(answer: &Answer<'_>) -> bool {
 }
 
 /// Whether the headers say that the body is a stream.
-pub(super) fn is_called_stream(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(http::header::CONTENT_TYPE);
-    content_type.is_some_and(|value| {
-        let value = value.as_bytes();
+pub(super) fn is_called_stream(headers: &Headers) -> bool {
+    headers.get("content-type").is_some_and(|value| {
         let name = b"text/event-stream";
         value.len() >= name.len() && value[..name.len()].eq_ignore_ascii_case(name)
     })

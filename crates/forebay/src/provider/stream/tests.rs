@@ -2,10 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::HeaderMap;
-use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-
 use crate::endpoint::Dialect;
+use crate::headers::Headers;
 use crate::outcome::{Disposition, Failure, FailureKind, FinishReason, Outcome, Reply, Usage};
 use crate::provider::tests::endpoint;
 use crate::provider::{Answer, decode};
@@ -25,11 +23,11 @@ macro_rules! stream {
 
 /// Reads a body with a status and a content type.
 fn answer(provider: Dialect, status: u16, content_type: &str, body: &[u8]) -> Outcome {
-    let mut headers = HeaderMap::new();
+    let mut headers = vec![("retry-after", "3")];
     if !content_type.is_empty() {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_str(content_type).unwrap());
+        headers.push(("content-type", content_type));
     }
-    headers.insert(RETRY_AFTER, HeaderValue::from_static("3"));
+    let headers: Headers = headers.into_iter().collect();
     let answer = Answer {
         status,
         headers: &headers,

@@ -6,17 +6,15 @@
 use std::cell::OnceCell;
 use std::time::SystemTime;
 
-use http::header::DATE;
-use http::{HeaderMap, HeaderValue};
-
 use super::reset::{self, Reset};
 use super::window::recognise;
 use super::{DAY, HOUR, MINUTE, SECOND, believable};
 use crate::catalogue::RateHeaders;
+use crate::headers::{Headers, printable};
 use crate::told::{Level, Told};
 
 /// What the headers of an answer tell; empty when they tell nothing.
-pub(super) fn read(profile: RateHeaders, headers: &HeaderMap) -> Told {
+pub(super) fn read(profile: RateHeaders, headers: &Headers) -> Told {
     let mut told = Told::default();
     if profile == RateHeaders::None {
         return told;
@@ -41,9 +39,9 @@ pub(super) fn read(profile: RateHeaders, headers: &HeaderMap) -> Told {
 /// A limit's headers as they came.
 #[derive(Clone, Copy, Default)]
 struct Triple<'a> {
-    limit: Option<&'a HeaderValue>,
-    remaining: Option<&'a HeaderValue>,
-    reset: Option<&'a HeaderValue>,
+    limit: Option<&'a [u8]>,
+    remaining: Option<&'a [u8]>,
+    reset: Option<&'a [u8]>,
 }
 
 /// The known headers of an answer.
@@ -54,10 +52,10 @@ struct Found<'a> {
 impl<'a> Found<'a> {
     /// Those among these headers; `None` when there are none. Of two with the same name, the
     /// first counts.
-    fn among(headers: &'a HeaderMap) -> Option<Found<'a>> {
+    fn among(headers: &'a Headers) -> Option<Found<'a>> {
         let mut found: Option<Found<'a>> = None;
-        for (name, value) in headers {
-            let Some((unit, part)) = known(name.as_str()) else {
+        for (name, value) in headers.iter() {
+            let Some((unit, part)) = known(name) else {
                 continue;
             };
             let found = found.get_or_insert_with(|| Found {
@@ -206,7 +204,12 @@ impl Unit {
 ///
 /// Names are compared as a whole: `x-ratelimit-limit-tokens_usage_based` and the headers of
 /// Anthropic's priority tier (`anthropic-priority-*`) belong to other limits.
-fn known(name: &str) -> Option<(Unit, Part)> {
+fn known(name: &[u8]) -> Option<(Unit, Part)> {
+    // As all names below begin.
+    if !matches!(name.first(), Some(b'x' | b'a')) {
+        return None;
+    }
+    let name = printable(name)?;
     if let Some(rest) = name.strip_prefix("x-ratelimit-") {
         let (part, unit) = rest.split_once('-').unwrap_or((rest, ""));
         let unit = match unit {
@@ -257,7 +260,7 @@ fn level(
     let remaining = triple.remaining.and_then(number);
     let remaining = remaining.map(|remaining| remaining.min(limit));
     let reset = || -> Option<Reset> {
-        let text = triple.reset?.to_str().ok()?;
+        let text = printable(triple.reset?)?;
         reset::read(text, &sent)
     };
     let seconds = match window {
@@ -274,13 +277,13 @@ fn level(
 }
 
 /// A header's number; negative ones, and those with an exponent, are none.
-fn number(value: &HeaderValue) -> Option<f64> {
-    reset::number(value.to_str().ok()?.trim_ascii())
+fn number(value: &[u8]) -> Option<f64> {
+    reset::number(printable(value)?.trim_ascii())
 }
 
 /// The time that the answer itself bears.
-fn sent_at(headers: &HeaderMap) -> Option<SystemTime> {
-    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
+fn sent_at(headers: &Headers) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.text("date")?).ok()
 }
 
 /// Puts a level into its meter's place; of two for the same meter, the one that holds now counts,

@@ -16,10 +16,9 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-use http::HeaderMap;
-
 use super::Answer;
 use crate::endpoint::Endpoint;
+use crate::headers::Headers;
 use crate::outcome::{Failure, FailureKind};
 use crate::told::Told;
 
@@ -52,7 +51,7 @@ pub fn told(endpoint: &Endpoint, answer: &Answer<'_>, failure: Option<&Failure>)
 /// What the headers of an answer tell of the account's limits.
 ///
 /// Nothing is allocated, and an answer without such headers costs a look at each header's name.
-pub fn told_in_headers(endpoint: &Endpoint, headers: &HeaderMap) -> Option<Told> {
+pub fn told_in_headers(endpoint: &Endpoint, headers: &Headers) -> Option<Told> {
     let told = headers::read(endpoint.rate_headers, headers);
     (!told.is_empty()).then_some(told)
 }

@@ -9,6 +9,7 @@ use super::headers::read;
 use super::told;
 use crate::catalogue::RateHeaders;
 use crate::endpoint::{BaseUrl, Dialect, Endpoint, TokenField};
+use crate::headers::Headers;
 use crate::provider::{Answer, decode, told_in_headers};
 use crate::told::{Level, Meter, Told};
 
@@ -50,15 +51,8 @@ fn of_refusal(dialect: Dialect, lines: &[(&str, &str)], body: &str) -> Option<To
     told(&endpoint, &answer, Some(&failure))
 }
 
-fn map(lines: &[(&str, &str)]) -> HeaderMap {
-    let mut map = HeaderMap::new();
-    for (name, value) in lines {
-        map.append(
-            name.parse::<HeaderName>().unwrap(),
-            HeaderValue::from_bytes(value.as_bytes()).unwrap(),
-        );
-    }
-    map
+fn map(lines: &[(&str, &str)]) -> Headers {
+    lines.iter().copied().collect()
 }
 
 /// A level of so much per so many seconds.
@@ -590,7 +584,7 @@ proptest! {
             }
         }
         for profile in PROFILES {
-            let told = told_in_headers(&endpoint(Dialect::Chat, profile), &headers);
+            let told = told_in_headers(&endpoint(Dialect::Chat, profile), &Headers::from(&headers));
             check_told(&told.unwrap_or_default())?;
             prop_assert!(profile != RateHeaders::None || told.is_none());
         }

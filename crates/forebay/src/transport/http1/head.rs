@@ -1,17 +1,23 @@
 //! The head of an answer: status, headers, and how its body ends.
 
-use bytes::{Bytes, BytesMut};
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
-};
-use http::response::Parts;
+use bytes::BytesMut;
 use http::{StatusCode, Version};
 
 use super::Wrong;
 use super::body::Body;
+use crate::headers::{Headers, printable};
 
 /// The most headers of an answer: hyper takes as many, and no provider sends half of that.
 const MAX_HEADERS: usize = 100;
+
+/// The head of an answer.
+#[derive(Debug)]
+pub struct Head {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: Headers,
+}
 
 /// How an answer ends.
 pub(super) struct Length {
@@ -21,7 +27,7 @@ pub(super) struct Length {
 }
 
 /// Takes a head off the front of a buffer; `None` when it is not whole.
-pub(super) fn read(buffer: &mut BytesMut) -> Result<Option<(Length, Parts)>, Wrong> {
+pub(super) fn read(buffer: &mut BytesMut) -> Result<Option<(Length, Head)>, Wrong> {
     let mut headers = [const { std::mem::MaybeUninit::uninit() }; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
@@ -39,36 +45,22 @@ pub(super) fn read(buffer: &mut BytesMut) -> Result<Option<(Length, Parts)>, Wro
     };
     let start = buffer.as_ptr() as usize;
     // Places instead of slices, as the bytes are about to change their owner.
-    let mut spans = Vec::with_capacity(response.headers.len());
+    let mut places = Vec::with_capacity(response.headers.len());
     for header in response.headers.iter() {
-        let at = |bytes: &[u8]| bytes.as_ptr() as usize - start;
-        let (name, value) = (header.name.as_bytes(), header.value);
-        spans.push([
-            at(name),
-            at(name) + name.len(),
-            at(value),
-            at(value) + value.len(),
-        ]);
+        let range = |bytes: &[u8]| {
+            let at = bytes.as_ptr() as usize - start;
+            [at as u32, (at + bytes.len()) as u32]
+        };
+        let [name, name_end] = range(header.name.as_bytes());
+        let [value, value_end] = range(header.value);
+        places.push([name, name_end, value, value_end]);
     }
-    let bytes = buffer.split_to(length).freeze();
-    let headers = headers_of(&bytes, &spans)?;
+    for [name, name_end, ..] in &places {
+        buffer[*name as usize..*name_end as usize].make_ascii_lowercase();
+    }
+    let headers = Headers::at(buffer.split_to(length).freeze(), places);
     let length = length_of(status, version, &headers)?;
-    let (mut head, ()) = http::Response::new(()).into_parts();
-    (head.status, head.version, head.headers) = (status, version, headers);
-    Ok(Some((length, head)))
-}
-
-/// The headers at these places, without copies of their values.
-fn headers_of(bytes: &Bytes, spans: &[[usize; 4]]) -> Result<HeaderMap, Wrong> {
-    const WRONG: Wrong = "invalid HTTP header parsed";
-    let mut headers = HeaderMap::with_capacity(spans.len());
-    for [name, name_end, value, value_end] in spans {
-        let name = HeaderName::from_bytes(&bytes[*name..*name_end]).map_err(|_| WRONG)?;
-        let value = bytes.slice(*value..*value_end);
-        let value = HeaderValue::from_maybe_shared(value).map_err(|_| WRONG)?;
-        headers.append(name, value);
-    }
-    Ok(headers)
+    Ok(Some((length, Head { status, headers })))
 }
 
 fn name_of(error: httparse::Error) -> Wrong {
@@ -84,7 +76,7 @@ fn name_of(error: httparse::Error) -> Wrong {
 }
 
 /// RFC 9112, section 6.3, for an answer to GET and POST.
-fn length_of(status: StatusCode, version: Version, headers: &HeaderMap) -> Result<Length, Wrong> {
+fn length_of(status: StatusCode, version: Version, headers: &Headers) -> Result<Length, Wrong> {
     let stays = stays(version, headers);
     if status == StatusCode::SWITCHING_PROTOCOLS {
         return Err("a switch to another protocol that nobody asked for");
@@ -94,13 +86,11 @@ fn length_of(status: StatusCode, version: Version, headers: &HeaderMap) -> Resul
         let body = Body::Over;
         return Ok(Length { body, stays });
     }
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter().peekable();
-    if codings.peek().is_some() {
+    if let Some(last) = headers.all("transfer-encoding").last() {
         if version == Version::HTTP_10 {
             return Err("unexpected transfer-encoding parsed");
         }
-        let last = codings.last().map(HeaderValue::as_bytes);
-        let last = last.and_then(|value| value.rsplit(|byte| *byte == b',').next());
+        let last = last.rsplit(|byte| *byte == b',').next();
         let is_chunked =
             last.is_some_and(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"chunked"));
         return Ok(match is_chunked {
@@ -132,11 +122,11 @@ fn to_close() -> Length {
 }
 
 /// The length that the headers tell; they may tell it several times, but not differently.
-fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Wrong> {
+fn content_length(headers: &Headers) -> Result<Option<u64>, Wrong> {
     const WRONG: Wrong = "invalid content-length parsed";
     let mut length = None;
-    for value in headers.get_all(CONTENT_LENGTH) {
-        let text = value.to_str().map_err(|_| WRONG)?;
+    for value in headers.all("content-length") {
+        let text = printable(value).ok_or(WRONG)?;
         for one in text.split(',').map(str::trim) {
             // A sign is no digit, though `parse` takes it.
             let is_number = one.bytes().all(|byte| byte.is_ascii_digit());
@@ -151,10 +141,10 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Wrong> {
 }
 
 /// Whether the connection stays open behind the answer.
-fn stays(version: Version, headers: &HeaderMap) -> bool {
+fn stays(version: Version, headers: &Headers) -> bool {
     let says = |word: &[u8]| {
-        let values = headers.get_all(CONNECTION).iter();
-        let mut words = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+        let values = headers.all("connection");
+        let mut words = values.flat_map(|value| value.split(|byte| *byte == b','));
         words.any(|have| have.trim_ascii().eq_ignore_ascii_case(word))
     };
     match version {

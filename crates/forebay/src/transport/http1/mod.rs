@@ -13,7 +13,6 @@ mod head;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::response::Parts;
 use memchr::memmem;
 
 use super::connection::MAX_HEAD;
@@ -21,6 +20,7 @@ use crate::fields::push_number;
 
 use body::Body;
 pub use body::Piece;
+pub use head::Head;
 
 /// A small body is copied behind its head, so that both leave with one plain write, and a small
 /// head is read anew as often as some of it arrives.
@@ -107,7 +107,7 @@ impl AnswerReader {
     ///
     /// # Errors
     /// When it is no head, or too large.
-    pub fn head(&mut self) -> Result<Option<Parts>, Wrong> {
+    pub fn head(&mut self) -> Result<Option<Head>, Wrong> {
         loop {
             if !self.may_be_whole() {
                 return self.is_bounded();
@@ -137,7 +137,7 @@ impl AnswerReader {
                 .any(|end| memmem::find(fresh, end).is_some())
     }
 
-    fn is_bounded(&self) -> Result<Option<Parts>, Wrong> {
+    fn is_bounded(&self) -> Result<Option<Head>, Wrong> {
         match self.buffer.len() > MAX_HEAD {
             true => Err("the head of the answer is too large"),
             false => Ok(None),
@@ -150,6 +150,17 @@ impl AnswerReader {
     /// When its chunks break the rules.
     pub fn piece(&mut self) -> Result<Piece, Wrong> {
         self.body.piece(&mut self.buffer)
+    }
+
+    /// The whole rest of the body, when all of it was pushed and its length is known; it is read
+    /// then.
+    pub(super) fn whole(&mut self) -> Option<Bytes> {
+        let length = usize::try_from(self.body.rest()?).ok()?;
+        if length > self.buffer.len() {
+            return None;
+        }
+        self.body = Body::Over;
+        Some(self.buffer.split_to(length).freeze())
     }
 
     /// Notices that no more bytes will come: `true` when the answer is whole by that.
