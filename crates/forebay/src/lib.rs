@@ -66,7 +66,7 @@
 //! | `parquet` | Parquet files as input and output | no |
 //! | `cache` | answers kept for the next time the same is asked | no |
 //!
-//! Without any, the crate is the async client and takes 57 other crates, TLS and tokio included.
+//! Without any, the crate is the async client and takes 58 other crates, TLS and tokio included.
 //!
 //! # Layers
 //!
