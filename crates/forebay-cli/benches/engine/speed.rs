@@ -1,5 +1,6 @@
 //! CPU time and rows per second of the whole job, beside clients that only make the calls.
 
+use std::fs;
 use std::path::Path;
 
 use crate::options::{Http, Options};
@@ -111,6 +112,7 @@ impl Bench<'_> {
         let mut runners = vec![
             Runner::Own(Client::Bare),
             Runner::Forebay,
+            Runner::Own(Client::Files),
             Runner::Own(Client::Reqwest),
         ];
         let tools = [Tool::Wrk, Tool::Oha]
@@ -139,7 +141,13 @@ impl Bench<'_> {
                     in_flight,
                     events: 0,
                 };
-                Some(lap(measure(&mut load.command(), self.server.pid())))
+                // As for the run: what an earlier lap left is deleted beforehand.
+                let _ = fs::remove_file(self.folder.join(Client::LEFT));
+                let mut command = load.command();
+                Some(lap(measure(
+                    command.current_dir(self.folder),
+                    self.server.pid(),
+                )))
             }
             Runner::Forebay => {
                 let run = Run {

@@ -4,6 +4,7 @@
 //! looked at.
 
 mod bare;
+mod files;
 mod python;
 mod reqwest;
 mod tools;
@@ -24,14 +25,21 @@ pub(crate) enum Client {
     Bare,
     /// reqwest, a loop per request in flight over one shared client.
     Reqwest,
+    /// The files of a run alone, and no call at all.
+    Files,
 }
 
 impl Client {
+    const ALL: [Client; 3] = [Client::Bare, Client::Reqwest, Client::Files];
+    /// The file that [`Client::Files`] leaves in its folder, as a run leaves its output.
+    pub(crate) const LEFT: &str = "yardstick.out";
+
     /// As tables call it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Client::Bare => "bare hyper loop",
             Client::Reqwest => "reqwest",
+            Client::Files => "its files alone",
         }
     }
 }
@@ -52,7 +60,7 @@ impl Load {
     /// The command that carries it out, on the client's core.
     pub(crate) fn command(&self) -> Command {
         let numbers = [
-            usize::from(self.client == Client::Reqwest),
+            self.client as usize,
             usize::from(self.http == Http::Two),
             usize::from(self.port),
             self.requests,
@@ -67,7 +75,7 @@ impl Load {
     pub(crate) fn read(orders: &str) -> Load {
         let numbers: Vec<usize> = orders.split(' ').filter_map(|n| n.parse().ok()).collect();
         Load {
-            client: [Client::Bare, Client::Reqwest][numbers[0]],
+            client: Client::ALL[numbers[0]],
             http: [Http::One, Http::Two][numbers[1]],
             port: u16::try_from(numbers[2]).expect("a port"),
             requests: numbers[3],
@@ -109,6 +117,7 @@ pub(crate) fn play(load: &Load) {
         match load.client {
             Client::Bare => bare::run(load).await,
             Client::Reqwest => reqwest::run(load).await,
+            Client::Files => files::run(load.requests),
         }
     });
 }
