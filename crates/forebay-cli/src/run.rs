@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use forebay::answers::Answers;
-use forebay::engine::{self, Command, Control, Stats};
+use forebay::engine::{self, Command, Control, FeedOptions, Stats};
 use forebay::error::Error;
 use forebay::event::{Event, StopReason, Summary};
 use forebay::journal::Totals;
@@ -210,8 +210,11 @@ fn drive(
     if let Some(counter) = source.counter() {
         count_in_thread(counter, control.clone(), Arc::clone(&stop_counting));
     }
-    let answers = plan.settings.answers.clone();
-    let feed = engine::feed_with_answers(ids::unique(source), endpoint.clone(), answers)?;
+    let options = FeedOptions {
+        answers: plan.settings.answers.clone(),
+        at_hand: !source.may_wait(),
+    };
+    let feed = engine::feed_in_thread(ids::unique(source), endpoint.clone(), options)?;
     // Only a journal beside an output is found by anybody else.
     let journal = plan.output.journal();
     let ear = journal.map(|path| Ear::open(&path, control.clone(), room, progress.noter()));

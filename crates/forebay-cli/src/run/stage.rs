@@ -107,7 +107,7 @@ impl Stage {
                 })
             }
             (Destination::FileCompleted, Some(path)) => {
-                Output::Append(append(plan, &journal, path)?)
+                Output::Append(append(plan, &mut journal, path)?)
             }
             _ => Output::AtEnd(AtEnd),
         };
@@ -243,7 +243,7 @@ fn refuse_foreign_errors(plan: &Plan, recorded: bool) -> Result<(), Error> {
 }
 
 /// The growing output file, without what a kill or a retry has made untrue.
-fn append(plan: &Plan, journal: &Journal, path: &Path) -> Result<Append, Error> {
+fn append(plan: &Plan, journal: &mut Journal, path: &Path) -> Result<Append, Error> {
     let failed =
         |error: std::io::Error| Error::io(format!("cannot write {}: {error}", path.display()));
     let keep_failed = !plan.output.retry_failed;

@@ -103,7 +103,8 @@ impl std::fmt::Debug for Run<'_> {
 /// let settings = EngineSettings::default();
 /// let tls = Connector::Net(tls_config(None)?);
 /// let transport = Transport::new(endpoint.base_url.clone(), tls, settings.timeouts)?;
-/// let feed = engine::feed_in_thread(Source::open(input, prompting)?, endpoint.clone())?;
+/// let source = Source::open(input, prompting)?;
+/// let feed = engine::feed_in_thread(source, endpoint.clone(), FeedOptions::default())?;
 /// let mut rows = Collect::default();
 /// let (_control, control) = engine::control();
 /// let summary = engine::run(engine::Run {

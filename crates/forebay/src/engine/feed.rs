@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
@@ -15,7 +16,7 @@ use crate::item::Item;
 use crate::journal::Key;
 use crate::limit::input_tokens_of;
 use crate::outcome::Failure;
-use crate::provider::{self, Encoded};
+use crate::provider::{self, Encoded, Encoder};
 
 /// Items handed over at once at the most: enough to make the hand-over cheap.
 const CHUNK_ITEMS: usize = 64;
@@ -23,6 +24,9 @@ const CHUNK_ITEMS: usize = 64;
 const CHUNK_BYTES: usize = 1 << 20;
 /// Chunks that wait for the engine at the most.
 const CHUNKS: usize = 4;
+/// How long an item of a file waits for others while the engine has none: hardly longer than
+/// waking the engine takes, and long enough to read a chunk of them.
+const COMPANY: Duration = Duration::from_millis(1);
 
 /// An item whose request is encoded.
 #[derive(Debug)]
@@ -47,9 +51,13 @@ pub struct Prepared {
 
 /// Encodes an item's request for an endpoint.
 pub fn prepare(endpoint: &Endpoint, item: Item) -> Prepared {
-    let request = item
-        .request
-        .and_then(|request| provider::encode(endpoint, &request));
+    prepare_by(&mut Encoder::new(endpoint), item)
+}
+
+/// As [`prepare`], where requests that are alike cost less.
+fn prepare_by(encoder: &mut Encoder<'_>, item: Item) -> Prepared {
+    let endpoint = encoder.endpoint();
+    let request = item.request.and_then(|request| encoder.encode(&request));
     let key = match &request {
         Ok(request) => Key::of(&endpoint.name, &request.body),
         Err(failure) => {
@@ -121,29 +129,24 @@ impl Feed {
     }
 }
 
-/// Reads and prepares items in a thread of its own.
-///
-/// A chunk is handed over as soon as the engine has none left, so that a slow pipe is followed
-/// row by row, and in larger pieces when the input is faster than the engine.
-///
-/// # Errors
-/// When no thread can be started.
-pub fn feed_in_thread<I>(items: I, endpoint: Endpoint) -> Result<Feed, Error>
-where
-    I: Iterator<Item = Result<Item, Error>> + Send + 'static,
-{
-    feed_with_answers(items, endpoint, None)
+/// How items are read and handed over.
+#[derive(Debug, Clone, Default)]
+pub struct FeedOptions {
+    /// Answers from earlier, among which each item is looked up. Default: none.
+    pub answers: Option<Arc<dyn Answers>>,
+    /// Whether all items are at hand, as in a file: they are then handed over many at a time.
+    /// Default: no, as in a pipe, where the next one may be long in coming.
+    pub at_hand: bool,
 }
 
-/// As [`feed_in_thread`]; each item is first looked up among the answers from earlier.
+/// Reads and prepares items in a thread of its own.
+///
+/// Of a slow pipe, a chunk is handed over as soon as the engine has none left, so that it is
+/// followed row by row; of a file, as soon as it is large enough to be worth waking the engine.
 ///
 /// # Errors
 /// When no thread can be started.
-pub fn feed_with_answers<I>(
-    items: I,
-    endpoint: Endpoint,
-    answers: Option<Arc<dyn Answers>>,
-) -> Result<Feed, Error>
+pub fn feed_in_thread<I>(items: I, endpoint: Endpoint, options: FeedOptions) -> Result<Feed, Error>
 where
     I: Iterator<Item = Result<Item, Error>> + Send + 'static,
 {
@@ -152,7 +155,7 @@ where
         .name("input".into())
         .spawn(move || {
             let failed = sender.clone();
-            let read = || hand_over(items, (&endpoint, answers.as_deref()), &sender);
+            let read = || hand_over(items, (&endpoint, &options), &sender);
             // A panic must not look like the end of the input.
             if std::panic::catch_unwind(AssertUnwindSafe(read)).is_err() {
                 let error = Error::io("reading the input made forebay panic");
@@ -172,18 +175,19 @@ fn size_of(prepared: &Prepared) -> usize {
 
 fn hand_over<I>(
     items: I,
-    (endpoint, answers): (&Endpoint, Option<&dyn Answers>),
+    (endpoint, options): (&Endpoint, &FeedOptions),
     sender: &mpsc::Sender<Chunk>,
 ) where
     I: Iterator<Item = Result<Item, Error>>,
 {
+    let mut encoder = Encoder::new(endpoint);
     let mut chunk = Vec::new();
-    let mut bytes = 0;
+    let (mut bytes, mut handed) = (0, Instant::now());
     for item in items {
         match item {
             Ok(item) => {
-                let mut prepared = prepare(endpoint, item);
-                if let Some(answers) = answers {
+                let mut prepared = prepare_by(&mut encoder, item);
+                if let Some(answers) = options.answers.as_deref() {
                     prepared.recalled = recall(endpoint, &prepared, answers).map(Box::new);
                 }
                 bytes += prepared.fields.len() + size_of(&prepared);
@@ -195,7 +199,8 @@ fn hand_over<I>(
                 return;
             }
         }
-        let starving = sender.capacity() == CHUNKS;
+        let starving =
+            sender.capacity() == CHUNKS && (!options.at_hand || handed.elapsed() >= COMPANY);
         if starving || chunk.len() >= CHUNK_ITEMS || bytes >= CHUNK_BYTES {
             bytes = 0;
             // The engine has stopped when nobody receives.
@@ -205,6 +210,7 @@ fn hand_over<I>(
             {
                 return;
             }
+            handed = Instant::now();
         }
     }
     if !chunk.is_empty() {

@@ -62,7 +62,7 @@ pub use control::{Command, Control, ControlReceiver, control};
 #[cfg(feature = "run")]
 pub use driver::{Run, run};
 #[cfg(feature = "run")]
-pub use feed::{Chunk, Feed, Prepared, feed_in_thread, feed_with_answers, prepare};
+pub use feed::{Chunk, Feed, FeedOptions, Prepared, feed_in_thread, prepare};
 pub(crate) use lane::{Answered, Asked, Lane, Told};
 pub use models::models;
 #[cfg(feature = "run")]

@@ -1,22 +1,25 @@
 //! A table from row keys to places in the journal that need not fit into memory.
 //!
-//! Open addressing with linear probing; several entries may have one key. Small tables live in
-//! memory, large ones in an unnamed temporary file, so that ten million rows resume in the
-//! memory of ten thousand.
+//! Entries stand one after another in a list, whose older part is an unnamed temporary file. A
+//! hash table of their numbers finds them: open addressing with linear probing, several may have
+//! one key. It lives in memory up to some millions of entries and in a file of its own beyond, so
+//! that ten million rows resume in the memory of two. Rows come back in about the order in which
+//! they were recorded, so that the list is read in stretches.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use super::entries::Entries;
 use super::record::{Key, Record};
 
 /// Slots of a new table; a power of two.
 const FIRST_SLOTS: u64 = 1 << 10;
-/// Slots kept in memory at the most (32 MiB).
-const MEMORY_SLOTS: u64 = 1 << 20;
-/// Bytes of a slot: key, offset, fields hash, flags.
-const SLOT: usize = 32;
+/// Slots kept in memory at the most (32 MiB, for 5.6 million entries).
+const MEMORY_SLOTS: u64 = 1 << 23;
+/// Bytes of a slot in a file.
+const SLOT: usize = 8;
 /// Slots read at once from a file.
 const GROUP: u64 = 32;
 
@@ -38,43 +41,122 @@ pub struct Entry {
 /// Item indexes that entries tell apart.
 pub const INDEXES: u64 = 1 << 29;
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Slot {
-    key: u128,
-    offset: u64,
-    fields: u32,
-    flags: u32,
-}
+/// Where an entry stands in the list, and by what it is told from most others: from the highest
+/// bit on the highest bits of its key, whether it is taken, and its number from 1. Zero is free.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Slot(u64);
 
-const USED: u32 = 1;
-const OK: u32 = 2;
-const TAKEN: u32 = 4;
-/// Bits of the flags below the index.
-const FLAG_BITS: u32 = 3;
+/// Bits of a slot below those of the key, and the flag below these.
+const KEY_SHIFT: u32 = 56;
+const TAKEN: u64 = 1 << (KEY_SHIFT - 1);
+/// Bits of the number in a slot in memory: one less than there are slots at the most.
+const SHORT_BITS: u32 = 23;
 
 #[derive(Debug)]
 enum Slots {
-    Memory(Vec<Slot>),
+    Memory(Vec<u32>),
     File(File),
 }
 
 impl Slots {
     fn empty(capacity: u64, memory_slots: u64, directory: &Path) -> io::Result<Slots> {
         if capacity <= memory_slots {
-            return Ok(Slots::Memory(vec![Slot::default(); capacity as usize]));
+            return Ok(Slots::Memory(vec![0; capacity as usize]));
         }
         let file = tempfile::tempfile_in(directory)?;
         file.set_len(capacity * SLOT as u64)?;
         Ok(Slots::File(file))
+    }
+
+    /// Shows every used slot from a key's first place on, until one is wanted; gives that one's
+    /// place, or the first free one.
+    fn probe(
+        &self,
+        capacity: u64,
+        key: Key,
+        mut is_wanted: impl FnMut(u64, Slot) -> io::Result<bool>,
+    ) -> io::Result<(u64, Slot)> {
+        let mask = capacity - 1;
+        let mut at = key.0 as u64 & mask;
+        match self {
+            Slots::Memory(slots) => loop {
+                let slot = Slot::long(slots[at as usize]);
+                if slot == Slot::default() || is_wanted(at, slot)? {
+                    return Ok((at, slot));
+                }
+                at = (at + 1) & mask;
+            },
+            Slots::File(file) => {
+                let mut group = [0u8; SLOT * GROUP as usize];
+                loop {
+                    let n = GROUP.min(capacity - at);
+                    let bytes = &mut group[..SLOT * n as usize];
+                    file.read_exact_at(bytes, at * SLOT as u64)?;
+                    let (slots, _) = bytes.as_chunks::<SLOT>();
+                    for (i, bytes) in slots.iter().enumerate() {
+                        let slot = Slot(u64::from_le_bytes(*bytes));
+                        let at = at + i as u64;
+                        if slot == Slot::default() || is_wanted(at, slot)? {
+                            return Ok((at, slot));
+                        }
+                    }
+                    at = (at + n) & mask;
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, at: u64, slot: Slot) -> io::Result<()> {
+        match self {
+            Slots::Memory(slots) => slots[at as usize] = slot.short(),
+            Slots::File(file) => file.write_all_at(&slot.0.to_le_bytes(), at * SLOT as u64)?,
+        }
+        Ok(())
+    }
+}
+
+impl Slot {
+    fn new(key: Key, number: u64) -> Slot {
+        Slot((number + 1) | Slot::mark(key))
+    }
+
+    /// The highest bits of a key, where a slot has them; its place in the table is told by the
+    /// lowest.
+    fn mark(key: Key) -> u64 {
+        ((key.0 >> 64) as u64) >> KEY_SHIFT << KEY_SHIFT
+    }
+
+    fn number(self) -> u64 {
+        (self.0 & (TAKEN - 1)) - 1
+    }
+
+    fn is_taken(self) -> bool {
+        self.0 & TAKEN != 0
+    }
+
+    /// Whether its entry may have this key.
+    fn may_be(self, key: Key) -> bool {
+        self.0 >> KEY_SHIFT << KEY_SHIFT == Slot::mark(key)
+    }
+
+    /// As it is kept in memory, where numbers are small.
+    fn short(self) -> u32 {
+        let flags = (self.0 >> (KEY_SHIFT - 1)) as u32;
+        flags << SHORT_BITS | self.0 as u32
+    }
+
+    fn long(short: u32) -> Slot {
+        let number = short & ((1 << SHORT_BITS) - 1);
+        Slot(u64::from(short >> SHORT_BITS) << (KEY_SHIFT - 1) | u64::from(number))
     }
 }
 
 /// A multimap from keys to entries, each of which can be taken once.
 #[derive(Debug)]
 pub struct KeyTable {
+    entries: Entries,
     slots: Slots,
     capacity: u64,
-    len: u64,
     taken: u64,
     /// Slots kept in memory at the most; only tests choose fewer.
     memory_slots: u64,
@@ -82,83 +164,83 @@ pub struct KeyTable {
 }
 
 impl KeyTable {
-    /// An empty table; a large one keeps its file in `directory`.
+    /// An empty table; a large one keeps its files in `directory`.
     pub fn new(directory: &Path) -> KeyTable {
         KeyTable {
-            slots: Slots::Memory(vec![Slot::default(); FIRST_SLOTS as usize]),
+            entries: Entries::new(directory),
+            slots: Slots::Memory(vec![0; FIRST_SLOTS as usize]),
             capacity: FIRST_SLOTS,
-            len: 0,
             taken: 0,
             memory_slots: MEMORY_SLOTS,
             directory: directory.to_owned(),
         }
     }
 
-    /// An empty table with room for about this many entries, so that it seldom has to grow.
-    ///
-    /// # Errors
-    /// When the temporary file cannot be made.
-    pub fn with_room_for(directory: &Path, entries: u64) -> io::Result<KeyTable> {
-        let capacity = (entries + entries / 2).next_power_of_two().max(FIRST_SLOTS);
-        Ok(KeyTable {
-            slots: Slots::empty(capacity, MEMORY_SLOTS, directory)?,
-            capacity,
-            ..KeyTable::new(directory)
-        })
-    }
-
     /// Entries put in.
     pub fn len(&self) -> u64 {
-        self.len
+        self.entries.len()
     }
 
     /// Whether nothing was put in.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// Entries that were not taken.
     pub fn left(&self) -> u64 {
-        self.len - self.taken
+        self.len() - self.taken
     }
 
     /// Puts an entry in.
     ///
     /// # Errors
-    /// When the temporary file cannot be written.
+    /// When a temporary file cannot be written.
     pub fn insert(&mut self, entry: Entry) -> io::Result<()> {
         // Linear probing stays short up to about two thirds.
-        if (self.len + 1) * 3 > self.capacity * 2 {
-            self.grow()?;
+        if (self.len() + 1) * 3 > self.capacity * 2 {
+            self.grow_to(self.capacity * 2)?;
         }
-        self.len += 1;
-        self.place(Slot {
-            key: entry.key.0,
-            offset: entry.offset,
-            fields: entry.fields,
-            flags: USED | if entry.ok { OK } else { 0 } | entry.index << FLAG_BITS,
-        })
+        let slot = Slot::new(entry.key, self.len());
+        self.entries.push(&entry)?;
+        self.place(entry.key, slot)
     }
 
     /// An entry of a key, which stays.
     ///
     /// # Errors
-    /// When the temporary file cannot be read.
-    pub fn find(&self, key: Key) -> io::Result<Option<Entry>> {
-        let mut found = None;
-        self.probe(key, |_, slot| {
-            if slot.key == key.0 && found.is_none() {
-                found = Some(slot.entry());
+    /// When a temporary file cannot be read.
+    pub fn find(&mut self, key: Key) -> io::Result<Option<Entry>> {
+        let (mut found, entries) = (None, &mut self.entries);
+        self.slots.probe(self.capacity, key, |_, slot| {
+            if slot.may_be(key) {
+                found = Some(entries.get(slot.number())?).filter(|entry| entry.key == key);
             }
+            Ok(found.is_some())
         })?;
         Ok(found)
+    }
+
+    /// Whether the entry of this key and place is there and was not taken.
+    ///
+    /// # Errors
+    /// When a temporary file cannot be read.
+    pub fn has(&mut self, key: Key, offset: u64) -> io::Result<bool> {
+        let (mut has, entries) = (false, &mut self.entries);
+        self.slots.probe(self.capacity, key, |_, slot| {
+            if slot.may_be(key) && !slot.is_taken() {
+                let entry = entries.get(slot.number())?;
+                has = entry.key == key && entry.offset == offset;
+            }
+            Ok(has)
+        })?;
+        Ok(has)
     }
 
     /// Takes the entry that serves a key best: one that succeeded with the same fields, else
     /// one that succeeded, else, when `failed` are wanted, one that failed.
     ///
     /// # Errors
-    /// When the temporary file cannot be read or written.
+    /// When a temporary file cannot be read or written.
     pub fn take(&mut self, key: Key, fields: u32, failed: bool) -> io::Result<Option<Entry>> {
         self.take_best(key, |entry| {
             (failed || entry.ok)
@@ -170,32 +252,33 @@ impl KeyTable {
     /// without a rank are passed over.
     ///
     /// # Errors
-    /// When the temporary file cannot be read or written.
+    /// When a temporary file cannot be read or written.
     pub fn take_best(
         &mut self,
         key: Key,
         rank: impl Fn(&Entry) -> Option<u32>,
     ) -> io::Result<Option<Entry>> {
-        let mut best: Option<(u32, u64, Slot)> = None;
-        self.probe(key, |at, slot| {
-            if slot.key != key.0 || slot.flags & TAKEN != 0 {
-                return;
+        let mut best: Option<(u32, Entry, u64, Slot)> = None;
+        let entries = &mut self.entries;
+        self.slots.probe(self.capacity, key, |at, slot| {
+            if slot.is_taken() || !slot.may_be(key) {
+                return Ok(false);
             }
-            let Some(rank) = rank(&slot.entry()) else {
-                return;
-            };
-            let better = |b: &(u32, u64, Slot)| (rank, slot.offset) > (b.0, b.2.offset);
-            if best.as_ref().is_none_or(better) {
-                best = Some((rank, at, slot));
+            let entry = entries.get(slot.number())?;
+            if entry.key == key
+                && let Some(rank) = rank(&entry)
+                && (best.as_ref()).is_none_or(|best| (rank, entry.offset) > (best.0, best.1.offset))
+            {
+                best = Some((rank, entry, at, slot));
             }
+            Ok(false)
         })?;
-        let Some((_, at, mut slot)) = best else {
+        let Some((_, entry, at, slot)) = best else {
             return Ok(None);
         };
-        slot.flags |= TAKEN;
-        self.write(at, slot)?;
+        self.slots.write(at, Slot(slot.0 | TAKEN))?;
         self.taken += 1;
-        Ok(Some(slot.entry()))
+        Ok(Some(entry))
     }
 
     /// Takes the entry of the row that a record replaces, when it replaces one: a failed row, or
@@ -217,111 +300,40 @@ impl KeyTable {
         Ok(())
     }
 
-    fn place(&mut self, slot: Slot) -> io::Result<()> {
-        let free = self.probe(Key(slot.key), |_, _| ())?;
-        self.write(free, slot)
-    }
-
-    /// Shows every used slot from a key's first place on; gives the first free place.
-    fn probe(&self, key: Key, mut see: impl FnMut(u64, Slot)) -> io::Result<u64> {
-        let mask = self.capacity - 1;
-        let mut at = key.0 as u64 & mask;
-        match &self.slots {
-            Slots::Memory(slots) => loop {
-                let slot = slots[at as usize];
-                if slot.flags == 0 {
-                    return Ok(at);
-                }
-                see(at, slot);
-                at = (at + 1) & mask;
-            },
-            Slots::File(file) => {
-                let mut group = [0u8; SLOT * GROUP as usize];
-                loop {
-                    let n = GROUP.min(self.capacity - at);
-                    let bytes = &mut group[..SLOT * n as usize];
-                    file.read_exact_at(bytes, at * SLOT as u64)?;
-                    for (i, bytes) in bytes.chunks_exact(SLOT).enumerate() {
-                        let slot = Slot::from_bytes(bytes);
-                        if slot.flags == 0 {
-                            return Ok(at + i as u64);
-                        }
-                        see(at + i as u64, slot);
-                    }
-                    at = (at + n) & mask;
-                }
-            }
+    /// Makes room for so many entries in all, as far as they fit into memory, so that the table
+    /// need not grow often.
+    ///
+    /// # Errors
+    /// When a temporary file cannot be read.
+    pub fn expect(&mut self, entries: u64) -> io::Result<()> {
+        let capacity = (entries + entries / 2).next_power_of_two();
+        match capacity.min(self.memory_slots) {
+            capacity if capacity > self.capacity => self.grow_to(capacity),
+            _ => Ok(()),
         }
     }
 
-    fn write(&mut self, at: u64, slot: Slot) -> io::Result<()> {
-        match &mut self.slots {
-            Slots::Memory(slots) => slots[at as usize] = slot,
-            Slots::File(file) => file.write_all_at(&slot.to_bytes(), at * SLOT as u64)?,
-        }
-        Ok(())
+    fn place(&mut self, key: Key, slot: Slot) -> io::Result<()> {
+        let (free, _) = self.slots.probe(self.capacity, key, |_, _| Ok(false))?;
+        self.slots.write(free, slot)
     }
 
-    fn grow(&mut self) -> io::Result<()> {
-        let capacity = self.capacity * 2;
+    fn grow_to(&mut self, capacity: u64) -> io::Result<()> {
         let slots = Slots::empty(capacity, self.memory_slots, &self.directory)?;
         let old = std::mem::replace(&mut self.slots, slots);
         let old_capacity = std::mem::replace(&mut self.capacity, capacity);
-        match old {
-            Slots::Memory(slots) => {
-                for slot in slots.into_iter().filter(|slot| slot.flags != 0) {
-                    self.place(slot)?;
+        for number in 0..self.len() {
+            let key = self.entries.get(number)?.key;
+            let slot = match self.taken {
+                0 => Slot::new(key, number),
+                _ => {
+                    let is_this = |_, slot: Slot| Ok(slot.number() == number);
+                    old.probe(old_capacity, key, is_this)?.1
                 }
-            }
-            Slots::File(file) => {
-                let mut group = vec![0u8; SLOT * 1024];
-                for start in (0..old_capacity).step_by(1024) {
-                    file.read_exact_at(&mut group, start * SLOT as u64)?;
-                    for bytes in group.chunks_exact(SLOT) {
-                        let slot = Slot::from_bytes(bytes);
-                        if slot.flags != 0 {
-                            self.place(slot)?;
-                        }
-                    }
-                }
-            }
+            };
+            self.place(key, slot)?;
         }
         Ok(())
-    }
-}
-
-impl Slot {
-    fn entry(&self) -> Entry {
-        Entry {
-            key: Key(self.key),
-            offset: self.offset,
-            fields: self.fields,
-            ok: self.flags & OK != 0,
-            index: self.flags >> FLAG_BITS,
-        }
-    }
-
-    fn to_bytes(self) -> [u8; SLOT] {
-        let mut bytes = [0; SLOT];
-        bytes[..16].copy_from_slice(&self.key.to_le_bytes());
-        bytes[16..24].copy_from_slice(&self.offset.to_le_bytes());
-        bytes[24..28].copy_from_slice(&self.fields.to_le_bytes());
-        bytes[28..].copy_from_slice(&self.flags.to_le_bytes());
-        bytes
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Slot {
-        fn part<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-            let mut part = [0; N];
-            part.copy_from_slice(&bytes[at..at + N]);
-            part
-        }
-        Slot {
-            key: u128::from_le_bytes(part(bytes, 0)),
-            offset: u64::from_le_bytes(part(bytes, 16)),
-            fields: u32::from_le_bytes(part(bytes, 24)),
-            flags: u32::from_le_bytes(part(bytes, 28)),
-        }
     }
 }
 

@@ -11,6 +11,7 @@
 //! [`Durability::Process`] they survive a kill of the process from then on. With
 //! [`Durability::Fsync`] the engine also syncs the file and lets rows out only after that.
 
+mod entries;
 mod entry;
 mod file;
 mod key_table;
@@ -19,6 +20,7 @@ mod open;
 mod read;
 mod record;
 mod settings;
+mod usual;
 
 use std::fs::File;
 use std::io;
@@ -139,6 +141,15 @@ impl Journal {
         self.past.take(key, fields, failed)
     }
 
+    /// Whether the row of an earlier session whose record begins here still counts: no later one
+    /// has replaced it, and no item has taken it.
+    ///
+    /// # Errors
+    /// When the table of earlier rows cannot be read.
+    pub fn has_past(&mut self, key: Key, offset: u64) -> io::Result<bool> {
+        self.past.has(key, offset)
+    }
+
     /// Takes the failed row that an item's new row will replace; gives the failure's kind.
     ///
     /// # Errors
@@ -186,7 +197,7 @@ impl Journal {
             return self.offsets.set(item.index, entry.offset);
         }
         let record = self.past_rows()?.record(entry.offset)?;
-        let body = record.row.unwrap_or("{}");
+        let body = record.body();
         let body = with_fields(body, item.fields)?;
         let kind = record.kind.map(str::to_owned);
         self.restamped += 1;

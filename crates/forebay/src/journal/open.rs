@@ -13,8 +13,8 @@ use super::{
 use crate::disk::{Disk, DiskFile, Lines, RealDisk, parent_of};
 use crate::error::Error;
 
-/// The fewest bytes that the records of one row take up, roughly: `sent` and a short `done`.
-const BYTES_PER_ROW: u64 = 400;
+/// Rows whose records tell how many there are in all: enough of them for a fair average.
+const SAMPLE: u64 = 4_096;
 
 /// How a journal is opened.
 #[derive(Debug, Clone)]
@@ -108,8 +108,6 @@ impl Journal {
         let path = self.path.clone();
         let failed = |error: io::Error| io_error(&path, "read", &error);
         let bytes = file.metadata().map_err(failed)?.len();
-        self.past =
-            KeyTable::with_room_for(&parent_of(&path), bytes / BYTES_PER_ROW).map_err(failed)?;
         let (history, past, now) = (&mut self.history, &mut self.past, now_s());
         let extent = read::for_each(file, |offset, record| {
             history.note(record, now);
@@ -118,6 +116,9 @@ impl Journal {
             {
                 let fields = record.f.unwrap_or_default();
                 past.take_replaced(key, record)?;
+                if past.len() == SAMPLE {
+                    past.expect(bytes / (offset / SAMPLE).max(1))?;
+                }
                 past.insert(Entry {
                     key,
                     offset,

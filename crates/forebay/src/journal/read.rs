@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 
 use memchr::memchr;
 
@@ -33,25 +34,46 @@ pub fn for_each<E: From<io::Error>>(
 ) -> Result<Extent, E> {
     let mut file = file;
     file.seek(SeekFrom::Start(0))?;
-    let mut reader = BufReader::with_capacity(BUFFER, file);
     let mut extent = Extent::default();
-    let (mut at, mut line, mut bad) = (0u64, Vec::new(), 0);
+    // What was read and not looked at yet stands from `start` to `end`; `at` is where it begins.
+    let mut buffer = vec![0; BUFFER];
+    let (mut at, mut start, mut end, mut bad) = (0u64, 0, 0, 0);
     loop {
-        line.clear();
-        let n = reader.read_until(b'\n', &mut line)? as u64;
-        if n == 0 {
-            return Ok(extent);
-        }
-        match line.strip_suffix(b"\n").and_then(record::parse) {
-            Some(record) => {
-                see(at, &record)?;
-                extent.end = at + n;
-                // Only now it is known that the damage is not the torn end.
-                extent.damaged += std::mem::take(&mut bad);
+        let mut searched = start;
+        while let Some(n) = memchr(b'\n', &buffer[searched..end]) {
+            let next = searched + n + 1;
+            match record::parse(&buffer[start..next - 1]) {
+                Some(record) => {
+                    see(at, &record)?;
+                    extent.end = at + (next - start) as u64;
+                    // Only now it is known that the damage is not the torn end.
+                    extent.damaged += std::mem::take(&mut bad);
+                }
+                None => bad += 1,
             }
-            None => bad += 1,
+            at += (next - start) as u64;
+            (start, searched) = (next, next);
         }
-        at += n;
+        // A record that is longer than the buffer needs a larger one.
+        buffer.copy_within(start..end, 0);
+        (start, end) = (0, end - start);
+        if end == buffer.len() {
+            buffer.resize(2 * end, 0);
+        }
+        match read_some(file, &mut buffer[end..])? {
+            0 => return Ok(extent),
+            n => end += n,
+        }
+    }
+}
+
+/// Reads once; 0 at the end of the file.
+fn read_some(mut file: &File, into: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match file.read(into) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
     }
 }
 
@@ -193,7 +215,27 @@ pub struct History {
     /// holds for, and the limits.
     learnt: Option<(u32, Learnt)>,
     /// Attempts without an end by key.
-    open: HashMap<Key, Open>,
+    open: HashMap<Key, Open, BuildHasherDefault<KeyHasher>>,
+}
+
+/// Takes keys as they are: they are hashes.
+#[derive(Debug, Clone, Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        self.0 = key as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// Attempts of one key that were begun and not ended.

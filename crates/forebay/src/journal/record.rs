@@ -14,6 +14,7 @@ use memchr::memmem::Finder;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::usual;
 use crate::fields::{as_text, push_hex, push_number};
 use crate::outcome::Usage;
 use crate::scan::Scan;
@@ -80,8 +81,9 @@ const TAIL: usize = CHECKSUM.len() + 8 + 3;
 pub struct Record<'a> {
     /// The kind: `run`, `sent`, `retry`, `done`, `items`, `learnt`, `end` or `finished`.
     pub t: &'a str,
-    /// The row's key in hexadecimal digits.
-    pub k: Option<&'a str>,
+    /// The row's key, written in 32 hexadecimal digits.
+    #[serde(default, deserialize_with = "as_key")]
+    pub k: Option<Key>,
     /// The key that what was really sent would have as an item's own request; absent when it
     /// is the item's.
     pub b: Option<&'a str>,
@@ -126,10 +128,15 @@ pub struct Record<'a> {
     pub data: Option<&'a RawValue>,
 }
 
-impl Record<'_> {
+impl<'a> Record<'a> {
+    /// The row's body, a JSON object; an empty one when there is none.
+    pub fn body(&self) -> &'a str {
+        self.row.unwrap_or("{}")
+    }
+
     /// The row's key.
     pub fn key(&self) -> Option<Key> {
-        u128::from_str_radix(self.k?, 16).ok().map(Key)
+        self.k
     }
 
     /// The tokens.
@@ -157,7 +164,9 @@ pub(super) fn parse(line: &[u8]) -> Option<Record<'_>> {
 
 /// Reads a line of which this is what its checksum is of.
 fn read<'a>(line: &'a [u8], body: &'a [u8]) -> Option<Record<'a>> {
-    plain(body).or_else(|| serde_json::from_slice(line).ok())
+    usual::read(body)
+        .or_else(|| plain(body))
+        .or_else(|| serde_json::from_slice(line).ok())
 }
 
 /// What of a line its checksum is of; `None` when that is another one.
@@ -166,10 +175,7 @@ fn checked(line: &[u8]) -> Option<&[u8]> {
     let body_end = line.len().checked_sub(TAIL - 1)?;
     let (body, tail) = line.split_at(body_end);
     let digits = tail.strip_prefix(CHECKSUM)?.strip_suffix(b"\"}")?;
-    // Digits as they are written: a sign or a capital is a change too.
-    let mut written = Vec::with_capacity(8);
-    push_hex(&mut written, crc32fast::hash(body).into(), 8);
-    (digits == written).then_some(body)
+    (usual::hex(digits.try_into().ok()?)? == crc32fast::hash(body)).then_some(body)
 }
 
 /// A finished row, as far as an output needs it.
@@ -191,9 +197,9 @@ pub(super) fn parse_row(line: &[u8]) -> Option<RecordedRow<'_>> {
     }
     let record = read(line, body)?;
     Some(RecordedRow {
-        id: record.id,
         ok: record.ok == Some(true),
-        body: record.row.unwrap_or("{}"),
+        body: record.body(),
+        id: record.id,
     })
 }
 
@@ -241,12 +247,20 @@ fn as_written<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<&'de str>, 
     Ok(Option::<&RawValue>::deserialize(reader)?.map(RawValue::get))
 }
 
+fn as_key<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<Key>, D::Error> {
+    Ok(Option::<&str>::deserialize(reader)?.and_then(key_of))
+}
+
+fn key_of(digits: &str) -> Option<Key> {
+    usual::key(digits.as_bytes().try_into().ok()?)
+}
+
 impl<'a> Record<'a> {
     /// Takes the value of a member; `None` when it is not plain.
     fn fill(&mut self, name: &str, scan: &mut Scan<'a>) -> Option<()> {
         match name {
             "t" => self.t = scan.plain()?,
-            "k" => self.k = Some(scan.plain()?),
+            "k" => self.k = key_of(scan.plain()?),
             "b" => self.b = Some(scan.plain()?),
             "kind" => self.kind = Some(scan.plain()?),
             "was" => self.was = Some(scan.plain()?),
@@ -416,7 +430,7 @@ mod tests {
         );
         assert_eq!(record.id.as_deref(), Some("a\"\n\u{1F600}"));
         assert_eq!(record.usage().unwrap().cached_input_tokens, 3);
-        assert_eq!(record.row.unwrap(), r#"{"output":"x"}"#);
+        assert_eq!(record.body(), r#"{"output":"x"}"#);
         let json: serde_json::Value = serde_json::from_slice(&line).unwrap();
         assert_eq!(json["i"], 7);
     }

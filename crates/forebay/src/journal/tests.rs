@@ -80,7 +80,7 @@ fn row_of(journal: &mut Journal, index: u64) -> String {
         .offsets()
         .for_each(|at, offset| {
             if at == index {
-                row = lookup.record(offset)?.row.map(str::to_owned);
+                row = Some(lookup.record(offset)?.body().to_owned());
             }
             Ok::<_, io::Error>(())
         })
@@ -235,8 +235,10 @@ fn a_growing_output_is_rebuilt_without_the_row_that_was_repeated() {
             .unwrap();
     }
     journal.flush().unwrap();
+    drop(journal);
+    let mut journal = open(&path);
     let output = directory.path().join("out.jsonl");
-    crate::sink::rebuild_stream(&journal, &output, true, None).unwrap();
+    crate::sink::rebuild_stream(&mut journal, &output, true, None).unwrap();
     let text = std::fs::read_to_string(&output).unwrap();
     assert_eq!(text.matches(r#""text":"t2""#).count(), 2, "{text}");
     for output in ["o0", "o1"] {

@@ -26,7 +26,7 @@ impl Append {
     /// # Errors
     /// When a file cannot be read or written.
     pub fn to_go_on(
-        journal: &Journal,
+        journal: &mut Journal,
         path: &Path,
         keep_failed: bool,
         tool: Option<Tool>,

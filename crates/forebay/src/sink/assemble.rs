@@ -12,8 +12,8 @@ use super::json::{JsonArray, JsonLines};
 use super::parquet::Parquet;
 use super::tool::{Part, Tool, ToolLines};
 use super::writer::RowWriter;
-use crate::disk::{Replacement, parent_of};
-use crate::journal::{Entry, Journal, KeyTable, for_each};
+use crate::disk::Replacement;
+use crate::journal::{Journal, for_each};
 use crate::outcome::FailureKind;
 use crate::table::Columns;
 
@@ -154,27 +154,12 @@ fn each_row(
 /// # Errors
 /// When a file cannot be read or written; the file that was there before is then unchanged.
 pub fn rebuild_stream(
-    journal: &Journal,
+    journal: &mut Journal,
     path: &Path,
     keep_failed: bool,
     tool: Option<Tool>,
 ) -> io::Result<()> {
     let file = File::open(journal.path())?;
-    let mut rows = KeyTable::new(&parent_of(path));
-    for_each(&file, |offset, record| {
-        let (Some(key), Some(ok)) = (record.key(), record.ok) else {
-            return Ok(());
-        };
-        let fields = record.f.unwrap_or_default();
-        rows.take_replaced(key, record)?;
-        rows.insert(Entry {
-            key,
-            offset,
-            fields,
-            ok,
-            index: 0,
-        })
-    })?;
     let mut out = Replacement::new(journal.disk(), path)?;
     let mut writer: Box<dyn RowWriter> = match tool {
         Some(tool) => Box::new(ToolLines::main(tool)),
@@ -184,13 +169,12 @@ pub fn rebuild_stream(
         let (Some(key), Some(ok)) = (record.key(), record.ok) else {
             return Ok(());
         };
-        let current = rows.take_best(key, |entry| (entry.offset == offset).then_some(0))?;
         // Unusable items are not sent again: their rows stay as they are.
         let stays = ok || keep_failed || record.kind == Some(FailureKind::InvalidItem.label());
-        if current.is_none() || !stays {
+        if !stays || !journal.has_past(key, offset)? {
             return Ok(());
         }
-        let body = record.row.unwrap_or("{}");
+        let body = record.body();
         let index = record.i.unwrap_or_default();
         writer.row(&mut out, record.id.as_deref(), index, body)
     })?;

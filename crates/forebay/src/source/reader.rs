@@ -131,11 +131,15 @@ impl Source {
         Arc::clone(&self.n_kept_messages)
     }
 
+    /// Whether an item may be long in coming: a pipe is among the inputs.
+    pub fn may_wait(&self) -> bool {
+        self.places.iter().any(Place::is_stream)
+    }
+
     /// Something that counts the items apart from this source; `None` when a pipe is among the
     /// inputs.
     pub fn counter(&self) -> Option<Counter> {
-        let has_stream = self.places.iter().any(Place::is_stream);
-        (!has_stream).then(|| Counter {
+        (!self.may_wait()).then(|| Counter {
             places: self.places.clone(),
             offset: self.offset,
             limit: self.limit,

@@ -118,7 +118,7 @@ pub(crate) async fn session(folder: &Path, disk: Arc<dyn Disk>, sim: &Sim, setup
     };
     let mut append = None;
     if setup.order == Order::Completed {
-        match Append::to_go_on(&journal, &output, true, None) {
+        match Append::to_go_on(&mut journal, &output, true, None) {
             Ok(opened) => append = Some(opened),
             Err(error) => return Ended::Refused(error.to_string()),
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use forebay::endpoint::Endpoint;
-use forebay::engine::{Feed, feed_in_thread};
+use forebay::engine::{Feed, FeedOptions, feed_in_thread};
 use forebay::event::StopReason;
 use forebay::transport::{Asked, Connector, Network, tls_config};
 use forebay_sim::Sim;
@@ -241,7 +241,9 @@ fn a_panic_in_the_input_is_a_fault() {
     });
     let endpoint = quick(1).endpoint();
     let items = items.skip(3);
-    let Feed::Channel(mut chunks) = feed_in_thread(items, endpoint).unwrap() else {
+    let Feed::Channel(mut chunks) =
+        feed_in_thread(items, endpoint, FeedOptions::default()).unwrap()
+    else {
         panic!("a thread hands over through a channel")
     };
     let last = std::iter::from_fn(|| chunks.blocking_recv())
