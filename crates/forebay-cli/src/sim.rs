@@ -85,6 +85,7 @@ fn config(args: &SimArgs) -> Result<Config, Error> {
     }
     http2.refuse_every = args.h2_refuse_every.unwrap_or(http2.refuse_every);
     http2.go_away_after = args.h2_goaway_after.unwrap_or(http2.go_away_after);
+    http2.http1_required |= args.h2_http1_required;
     set_rules(&mut config.rules, args)?;
     check_chances(&config)?;
     Ok(config)

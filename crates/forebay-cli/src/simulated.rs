@@ -8,6 +8,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit_code::Exit;
 
+/// Connections that may wait to be accepted: as many as Linux allows by itself
+/// (`net.core.somaxconn`). The standard library asks for 128, which those who open thousands at
+/// once overrun.
+const BACKLOG: i32 = 4096;
+
 /// Starts a simulated provider on a free loopback port, in a thread of its own that ends with
 /// the process.
 ///
@@ -81,6 +86,8 @@ fn block_on<T>(work: impl Future<Output = std::io::Result<T>>) -> std::io::Resul
 
 /// The listener in the runtime that this is called in.
 fn from_std(listener: TcpListener) -> std::io::Result<tokio::net::TcpListener> {
+    // A socket that listens already gets a longer queue.
+    rustix::net::listen(&listener, BACKLOG)?;
     listener.set_nonblocking(true)?;
     tokio::net::TcpListener::from_std(listener)
 }

@@ -124,6 +124,9 @@ pub(crate) struct SimArgs {
     /// Take no more than so many streams of a connection of HTTP/2, and say so with a GOAWAY
     #[arg(long, value_name = "N", help_heading = FAULTS, value_parser = values::at_least_one)]
     pub(crate) h2_goaway_after: Option<u64>,
+    /// Say HTTP_1_1_REQUIRED to what these two refuse
+    #[arg(long, help_heading = FAULTS)]
+    pub(crate) h2_http1_required: bool,
     /// List the catalogue of faults, and end
     #[arg(long, help_heading = FAULTS)]
     pub(crate) list_faults: bool,

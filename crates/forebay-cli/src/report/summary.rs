@@ -146,6 +146,7 @@ fn stop_hint(reason: &StopReason, example: Option<&Failure>) -> Option<String> {
             "check the base URL; SSL_CERT_FILE names further certificate authorities"
         }
         StopReason::Outage if example.is_some_and(is_of_proxy) => PROXY_HINT,
+        StopReason::Outage if code == Some("http_1_1_required") => "leave --http 2 out",
         StopReason::Auth => {
             "check the API key: its environment variable, --api-key-env or --api-key-file"
         }

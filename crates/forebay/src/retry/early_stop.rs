@@ -152,7 +152,7 @@ impl EarlyStop {
 fn is_misdirected(failure: &Failure) -> bool {
     matches!(
         failure.provider_code.as_deref(),
-        Some("dns" | "certificate" | "proxy_login" | "proxy_refused")
+        Some("dns" | "certificate" | "proxy_login" | "proxy_refused" | "http_1_1_required")
     )
 }
 

@@ -55,6 +55,8 @@ pub(super) enum Ended {
     NeverSent,
     /// The server has said that it did not look at the request, and is likely to have too many.
     Refused,
+    /// The same, because the server takes HTTP/1.1 only.
+    WantsHttp1,
     /// The connection ended after the request may have been sent.
     Closed(String),
     /// What came back is not HTTP.

@@ -226,9 +226,15 @@ impl Exchange {
         let connection = &self.place.connection;
         let mut sender = connection.sender.clone();
         let sent = sender.send_request(request, body.is_empty());
-        let Ok((response, mut stream)) = sent else {
-            connection.retire();
-            return Err(Ended::NeverSent);
+        let (response, mut stream) = match sent {
+            Ok(sent) => sent,
+            Err(error) => {
+                connection.retire();
+                return Err(match wants_http1(&error) {
+                    true => Ended::WantsHttp1,
+                    false => Ended::NeverSent,
+                });
+            }
         };
         drop(sender);
         if !body.is_empty() {
@@ -293,6 +299,10 @@ impl Exchange {
 
 impl Http2 {
     fn why_ended(&self, error: &h2::Error) -> Ended {
+        if wants_http1(error) {
+            self.retire();
+            return Ended::WantsHttp1;
+        }
         if error.is_go_away() && error.is_remote() {
             // Only streams beyond the last that the peer has looked at, or will, end like this.
             self.retire();
@@ -310,6 +320,12 @@ impl Http2 {
         }
         Ended::Closed(words(error))
     }
+}
+
+/// Whether the peer takes HTTP/1.1 only (RFC 9113, section 7), and so has not looked at the
+/// request.
+fn wants_http1(error: &h2::Error) -> bool {
+    error.reason() == Some(Reason::HTTP_1_1_REQUIRED) && error.is_remote()
 }
 
 /// A body that ends too soon, or one that breaks the rules.

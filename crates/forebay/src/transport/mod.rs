@@ -306,6 +306,20 @@ impl Transport {
                     now = Instant::now();
                     continue;
                 }
+                Err(Lost::WantsHttp1)
+                    if moves < NEVER_SENT_MOVES && self.origin.speaks_http1_from_now_on() =>
+                {
+                    moves += 1;
+                    continue;
+                }
+                Err(Lost::WantsHttp1) => Failure {
+                    provider_code: Some("http_1_1_required".to_owned()),
+                    ..Failure::new(
+                        FailureKind::Connect,
+                        "the server takes HTTP/1.1 only (HTTP_1_1_REQUIRED), and HTTP/2 was \
+                         asked for",
+                    )
+                },
                 Err(Lost::NeverSent) => Failure::new(
                     FailureKind::Connect,
                     "each new connection was closed before the request was sent",
@@ -335,6 +349,7 @@ impl Transport {
             Ok(Ok(head)) => head,
             Ok(Err(Ended::NeverSent)) => return Err(Lost::NeverSent),
             Ok(Err(Ended::Refused)) => return Err(Lost::Refused),
+            Ok(Err(Ended::WantsHttp1)) => return Err(Lost::WantsHttp1),
             Ok(Err(Ended::Closed(why))) => {
                 let failure = Failure::new(
                     FailureKind::Truncated,
@@ -397,6 +412,7 @@ impl Transport {
 enum Lost {
     NeverSent,
     Refused,
+    WantsHttp1,
     NoAnswer(Failure, bool),
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +37,15 @@ const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(60), Duration:
 const UNACKNOWLEDGED: Duration = Duration::from_secs(180);
 /// How long free ports are waited for: Linux keeps a closed connection's port for one minute.
 const PORTS_WAIT: Duration = Duration::from_secs(120);
+
+/// How many times the usual time a connect takes when its first packet is taken for lost: a host
+/// whose listen queue is full drops it without a word.
+const LOST_AFTER: u32 = 4;
+/// What is waited for at least: half of what Linux grants a known connection (`TCP_RTO_MIN`), and
+/// longer than a busy process needs to look.
+const LEAST_PATIENCE: Duration = Duration::from_millis(100);
+/// From here on the system itself sends the first packet again (RFC 6298, section 2).
+const SYSTEM_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the standard library puts before the resolver's own words.
 const LOOKUP_FAILED: &str = "failed to lookup address information: ";
@@ -94,6 +103,8 @@ pub(super) struct Way {
     asking: tokio::sync::Mutex<()>,
     /// Counts the sockets asked for, so that they are spread over all addresses.
     turn: AtomicUsize,
+    /// Microseconds that a connect took lately, on the average; 0 while that is not known.
+    usual_us: AtomicU64,
 }
 
 /// What is known of a name.
@@ -123,6 +134,7 @@ impl Way {
             known: Mutex::default(),
             asking: tokio::sync::Mutex::new(()),
             turn: AtomicUsize::new(0),
+            usual_us: AtomicU64::new(0),
         }
     }
 
@@ -164,8 +176,7 @@ impl Way {
         loop {
             if let Some(address) = rest.next() {
                 open.push(address);
-                let connecting = self.network.connect(address);
-                tries.push(async move { (address, connecting.await) });
+                tries.push(async move { (address, self.connect(address).await) });
             } else if tries.is_empty() {
                 return Err(errors);
             }
@@ -186,6 +197,38 @@ impl Way {
                 None => {}
             }
         }
+    }
+
+    /// A socket to an address. A try that takes much longer than others did is given up for a new
+    /// one, each with twice the time of the one before: the system would wait for a second until
+    /// it sends a lost first packet again, and so long nobody else may connect in its place.
+    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let usual = Duration::from_micros(self.usual_us.load(Ordering::Relaxed));
+        let mut patience = match usual.is_zero() {
+            true => SYSTEM_PATIENCE,
+            false => (usual * LOST_AFTER).max(LEAST_PATIENCE),
+        };
+        while patience < SYSTEM_PATIENCE {
+            let began = Instant::now();
+            if let Ok(ended) = timeout(patience, self.network.connect(address)).await {
+                return ended.inspect(|_| self.took(began.elapsed()));
+            }
+            patience *= 2;
+        }
+        let began = Instant::now();
+        let ended = self.network.connect(address).await;
+        ended.inspect(|_| self.took(began.elapsed()))
+    }
+
+    /// Notes how long a connect took; an eighth of the news counts, as in TCP (RFC 6298).
+    fn took(&self, time: Duration) {
+        let news = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(1);
+        let usual = match self.usual_us.load(Ordering::Relaxed) {
+            0 => news,
+            usual => usual - usual / 8 + news / 8,
+        };
+        // Of two who note at the same time one is enough.
+        self.usual_us.store(usual.max(1), Ordering::Relaxed);
     }
 
     /// Notes which of the addresses that were tried answered first: it is tried before the others.

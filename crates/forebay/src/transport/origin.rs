@@ -89,6 +89,8 @@ enum Spoken {
     Unknown = 0,
     Http1 = 1,
     Http2 = 2,
+    /// HTTP/1.1, and the server has said that it takes nothing else.
+    OnlyHttp1 = 3,
 }
 
 /// A connection that nobody has used yet.
@@ -158,7 +160,7 @@ impl Origin {
     /// An idle connection, or a stream of an open one.
     async fn free(&self, now: Instant) -> Option<Carrier> {
         match self.spoken() {
-            Spoken::Http1 => {
+            Spoken::Http1 | Spoken::OnlyHttp1 => {
                 while let Some(mut connection) = self.pool.take(now) {
                     if connection.is_alive().await {
                         return Some(Carrier::Http1(connection));
@@ -175,7 +177,7 @@ impl Origin {
         let began = self.clock.now();
         loop {
             let found = match self.spoken() {
-                Spoken::Http1 => self.http1(deadline).await,
+                Spoken::Http1 | Spoken::OnlyHttp1 => self.http1(deadline).await,
                 Spoken::Http2 | Spoken::Unknown => self.http2(deadline).await,
             };
             match found {
@@ -242,15 +244,21 @@ impl Origin {
                     let seats = match self.spoken() {
                         // Until the server says what it speaks, one handshake is enough for all.
                         Spoken::Unknown => None,
-                        Spoken::Http1 | Spoken::Http2 => Some(self.streams.expected()),
+                        Spoken::Http1 | Spoken::OnlyHttp1 | Spoken::Http2 => {
+                            Some(self.streams.expected())
+                        }
                     };
                     let (owed, awaited) = self.streams.begin(seats);
                     self.open(socket, owed);
                     awaited
                 }
                 None => {
-                    let place = self.find(deadline, || self.streams.place()).await?;
-                    return Ok(Some(stream(place)));
+                    // A socket that is free may become a connection with streams, or one without.
+                    let look = || match self.streams.place() {
+                        Some(place) => Some(Some(place)),
+                        None => self.sockets.has_room().then_some(None),
+                    };
+                    return Ok(self.find(deadline, look).await?.map(stream));
                 }
             },
         };
@@ -309,7 +317,15 @@ impl Origin {
             proxy,
             asks: self.parts.forwarder().is_none(),
         });
-        let connecting = connector.connect(url, way, *version, through);
+        let http1;
+        let (connector, version) = match self.spoken() {
+            Spoken::OnlyHttp1 => {
+                http1 = connector.clone().speaking(HttpVersion::Http1);
+                (&http1, HttpVersion::Http1)
+            }
+            Spoken::Unknown | Spoken::Http1 | Spoken::Http2 => (connector, *version),
+        };
+        let connecting = connector.connect(url, way, version, through);
         let Ok(connected) = self.clock.timeout_at(end, connecting).await else {
             return Err(timed_out(Phase::Connect, timeouts.connect).into());
         };
@@ -351,12 +367,29 @@ impl Origin {
         match self.spoken.load(Ordering::Relaxed) {
             1 => Spoken::Http1,
             2 => Spoken::Http2,
+            3 => Spoken::OnlyHttp1,
             _ => Spoken::Unknown,
         }
     }
 
     fn speaks(&self, spoken: Spoken) {
-        self.spoken.store(spoken as u8, Ordering::Relaxed);
+        // What the server has said counts for more than what a handshake agreed on.
+        let unless_said = |now| (now != Spoken::OnlyHttp1 as u8).then_some(spoken as u8);
+        let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
+        // It fails only when nothing is to be changed.
+        let _ = self.spoken.fetch_update(set, get, unless_said);
+    }
+
+    /// Offers no other version any more, as the server wants it; `false` when HTTP/2 was asked
+    /// for.
+    pub(super) fn speaks_http1_from_now_on(&self) -> bool {
+        let may = self.parts.version == HttpVersion::Auto;
+        if may {
+            self.speaks(Spoken::OnlyHttp1);
+            // The connection that said so is of no more use, and holds a socket.
+            self.streams.sweep();
+        }
+        may
     }
 }
 

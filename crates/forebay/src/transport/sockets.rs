@@ -47,6 +47,11 @@ impl Sockets {
             .then(|| Socket(Arc::clone(self)))
     }
 
+    /// Whether one more connection may be opened.
+    pub(super) fn has_room(&self) -> bool {
+        self.open.load(Ordering::SeqCst) < self.most
+    }
+
     /// Tells one of those who wait that a connection, or a part of one, is free.
     pub(super) fn tell(&self) {
         if self.waiting.load(Ordering::SeqCst) > 0 {

@@ -19,6 +19,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::process::{SERVER_CORE, in_role};
 
+/// Connections that may wait to be accepted: as many as Linux allows by itself
+/// (`net.core.somaxconn`); tokio asks for 1,024.
+const BACKLOG: i32 = 4096;
+
 /// What the server does.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Plan {
@@ -155,6 +159,7 @@ pub(crate) fn play(orders: &str) {
     let runtime = runtime.expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        rustix::net::listen(&listener, BACKLOG).expect("a longer queue");
         say(&listener
             .local_addr()
             .expect("an address")

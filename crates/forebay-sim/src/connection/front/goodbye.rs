@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 
+use h2::Reason;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The bytes of a frame's head: length, type, flags, stream (RFC 9113, section 4.1).
@@ -40,6 +41,7 @@ pub(super) struct Goodbye<IO> {
     io: IO,
     begun: Vec<u8>,
     last: Last,
+    reason: Reason,
     said: bool,
     /// The rest of a `GOAWAY`.
     own: Vec<u8>,
@@ -50,11 +52,12 @@ pub(super) struct Goodbye<IO> {
 }
 
 impl<IO> Goodbye<IO> {
-    pub(super) fn new(io: IO, begun: Vec<u8>, last: Last) -> Self {
+    pub(super) fn new(io: IO, begun: Vec<u8>, last: Last, reason: Reason) -> Self {
         Goodbye {
             io,
             begun,
             last,
+            reason,
             said: false,
             own: Vec::new(),
             head: Vec::new(),
@@ -93,11 +96,11 @@ impl<IO: AsyncWrite + Unpin> Goodbye<IO> {
         let last = self.last.0.load(Ordering::Relaxed);
         if last != NOTHING && !self.said && self.is_between_frames() {
             self.said = true;
-            // Length 8, type 7, no flags, stream 0; the last stream; NO_ERROR.
+            // Length 8, type 7, no flags, stream 0; the last stream; why.
             self.own = [
                 &[0, 0, 8, 7, 0, 0, 0, 0, 0],
                 &last.to_be_bytes()[..],
-                &[0; 4],
+                &u32::from(self.reason).to_be_bytes(),
             ]
             .concat();
         }
@@ -157,13 +160,14 @@ mod tests {
     async fn the_word_comes_between_two_frames_and_once() {
         let frame = [0, 0, 3, 0, 0, 0, 0, 0, 1, b'a', b'b', b'c'];
         let last = Last::default();
-        let mut goodbye = Goodbye::new(Vec::new(), Vec::new(), last.clone());
+        let reason = Reason::HTTP_1_1_REQUIRED;
+        let mut goodbye = Goodbye::new(Vec::new(), Vec::new(), last.clone(), reason);
         goodbye.write_all(&frame[..10]).await.unwrap();
         last.say(5);
         goodbye.write_all(&frame[10..]).await.unwrap();
         goodbye.write_all(&frame).await.unwrap();
         goodbye.flush().await.unwrap();
-        let own = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0];
+        let own = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 13];
         assert_eq!(goodbye.io, [&frame[..], &own, &frame].concat());
     }
 }

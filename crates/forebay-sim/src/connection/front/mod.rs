@@ -43,6 +43,9 @@ pub struct Http2 {
     /// Takes no more than so many streams of a connection: the next one is answered with a
     /// `GOAWAY` that says it was not looked at. Default 0: any number.
     pub go_away_after: u64,
+    /// Says `HTTP_1_1_REQUIRED` to what it refuses, be it a stream or all further ones. Default
+    /// no.
+    pub http1_required: bool,
 }
 
 impl Default for Http2 {
@@ -51,6 +54,7 @@ impl Default for Http2 {
             max_streams: 100,
             refuse_every: 0,
             go_away_after: 0,
+            http1_required: false,
         }
     }
 }
@@ -62,12 +66,16 @@ where
 {
     let config = &shared.config.http2;
     let last = Last::default();
+    let (refused, goodbye) = match config.http1_required {
+        true => (Reason::HTTP_1_1_REQUIRED, Reason::HTTP_1_1_REQUIRED),
+        false => (Reason::REFUSED_STREAM, Reason::NO_ERROR),
+    };
     let handshake = Builder::new()
         .max_concurrent_streams(config.max_streams)
         .initial_window_size(WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(MAX_HEAD as u32)
-        .handshake(Goodbye::new(io, begun, last.clone()));
+        .handshake(Goodbye::new(io, begun, last.clone(), goodbye));
     let Ok(mut connection) = handshake.await else {
         // The client is gone, or speaks something else.
         return;
@@ -85,11 +93,11 @@ where
         nth += 1;
         if config.go_away_after > 0 && nth > config.go_away_after {
             last.say(last_id);
-            answer.send_reset(Reason::REFUSED_STREAM);
+            answer.send_reset(refused);
             continue;
         }
         if config.refuse_every > 0 && nth % config.refuse_every == 0 {
-            answer.send_reset(Reason::REFUSED_STREAM);
+            answer.send_reset(refused);
             continue;
         }
         last_id = answer.stream_id().as_u32();

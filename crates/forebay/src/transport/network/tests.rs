@@ -101,6 +101,81 @@ async fn those_who_ask_at_the_same_time_share_one_question() {
     assert_eq!(way.lock().questions, 1);
 }
 
+/// Loses the first packets of some connects, as a full listen queue does; the others take a
+/// millisecond.
+#[derive(Debug)]
+struct Losing {
+    listener: std::net::TcpListener,
+    /// The tries that are lost, by number from 0.
+    lost: std::ops::Range<usize>,
+    tries: AtomicUsize,
+}
+
+impl Losing {
+    fn way(lost: std::ops::Range<usize>) -> (Arc<Losing>, Way) {
+        let losing = Arc::new(Losing {
+            listener: std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
+            lost,
+            tries: AtomicUsize::new(0),
+        });
+        let way = Way::new(Arc::clone(&losing) as Arc<dyn Network>);
+        (losing, way)
+    }
+
+    fn tries(&self) -> usize {
+        self.tries.load(Ordering::Relaxed)
+    }
+}
+
+impl Network for Losing {
+    fn resolve<'a>(&'a self, _: &'a str, _: u16) -> Asked<'a, Vec<SocketAddr>> {
+        Box::pin(async { Ok(vec![self.listener.local_addr()?]) })
+    }
+
+    fn connect(&self, address: SocketAddr) -> Asked<'_, TcpStream> {
+        let is_lost = self
+            .lost
+            .contains(&self.tries.fetch_add(1, Ordering::Relaxed));
+        Box::pin(async move {
+            let wait = if is_lost { 1_000 } else { 1 };
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            let tcp = std::net::TcpStream::connect(address)?;
+            tcp.set_nonblocking(true)?;
+            TcpStream::from_std(tcp)
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_first_packet_is_not_waited_for_when_others_came_at_once() {
+    let (losing, way) = Losing::way(5..6);
+    for _ in 0..5 {
+        way.open("h", 80).await.unwrap();
+    }
+    let began = Instant::now();
+    way.open("h", 80).await.unwrap();
+    assert_eq!(began.elapsed(), LEAST_PATIENCE + Duration::from_millis(1));
+    assert_eq!(losing.tries(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_network_is_given_the_time_that_it_takes() {
+    // Nobody knows what is usual.
+    let (losing, way) = Losing::way(0..1);
+    way.open("h", 80).await.unwrap();
+    assert_eq!(losing.tries(), 1);
+    // It was fast and is slow now: 100, 200, 400 and 800 ms are too short, and all the time counts.
+    let (losing, way) = Losing::way(1..9);
+    way.open("h", 80).await.unwrap();
+    let began = Instant::now();
+    way.open("h", 80).await.unwrap();
+    assert_eq!(began.elapsed().as_millis(), 100 + 200 + 400 + 800 + 1_000);
+    assert_eq!(losing.tries(), 6);
+    // An eighth of the news is known by now: half a second is not too long.
+    way.open("h", 80).await.unwrap();
+    assert_eq!(losing.tries(), 8);
+}
+
 #[test]
 fn families_take_turns_and_so_do_the_addresses_of_one() {
     let names = |turn, silent: &[SocketAddr]| -> String {

@@ -251,3 +251,55 @@ fn a_panic_in_the_input_is_a_fault() {
         .unwrap();
     assert!(last.unwrap_err().to_string().contains("panic"));
 }
+
+/// Serves no connection before so many have brought a request.
+async fn serve_at_once(listener: TcpListener, sim: Sim, wanted: usize) {
+    let (arrived, _) = tokio::sync::watch::channel(0);
+    while let Ok((tcp, _)) = listener.accept().await {
+        let (sim, arrived) = (sim.clone(), arrived.clone());
+        tokio::spawn(async move {
+            tcp.readable().await.ok()?;
+            arrived.send_modify(|n| *n += 1);
+            let all = arrived.subscribe().wait_for(|n| *n >= wanted).await.is_ok();
+            if all {
+                sim.serve_connection(tcp).await;
+            }
+            Some(())
+        });
+    }
+}
+
+/// Fewer than half of the descriptors that a process may have at the least, as both ends are here.
+#[tokio::test]
+async fn hundreds_in_flight_have_a_connection_each_at_the_same_time() {
+    let at_once = 400;
+    let mut scenario = quick(3 * at_once);
+    scenario.settings.concurrency = fixed(at_once);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = at(&scenario, listener.local_addr().unwrap());
+    let sim = Sim::new(scenario.sim.clone());
+    tokio::spawn(serve_at_once(listener, sim.clone(), at_once));
+    let ended = scenario.run_at(endpoint, sim, net()).await;
+    assert_eq!((ended.summary.ok, ended.summary.failed), (1_200, 0));
+    assert_eq!(ended.summary.failed_attempts, []);
+    assert!(ended.sim.stats().connections >= 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn thousands_in_flight_take_no_longer_than_one() {
+    let mut scenario = Scenario {
+        prompts: prompts(4_000),
+        ..Scenario::default()
+    };
+    scenario.settings.concurrency = fixed(2_000);
+    let ended = scenario.run().await;
+    assert_eq!((ended.summary.ok, ended.summary.failed), (4_000, 0));
+    assert_eq!(ended.summary.failed_attempts, []);
+    let stats = ended.sim.stats();
+    assert_eq!((stats.connections, stats.max_in_flight), (2_000, 2_000));
+    assert!(
+        ended.wall < Duration::from_millis(1_500),
+        "{:?}",
+        ended.wall
+    );
+}

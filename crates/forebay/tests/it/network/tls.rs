@@ -262,6 +262,49 @@ async fn the_server_picks_the_version_of_http() {
     }
 }
 
+/// What the server picked in the handshake is no promise: a stream, or all of a connection, may
+/// be told to come back with HTTP/1.1.
+#[tokio::test]
+async fn a_server_that_wants_http1_is_spoken_to_so_from_then_on() {
+    for (refuse_every, go_away_after) in [(1, 0), (0, 30), (3, 0)] {
+        let authority = Authority::new("ours");
+        let acceptor = offering(&authority.acceptor(HOST, |_| {}), &["h2", "http/1.1"]);
+        let mut scenario = quick(200);
+        scenario.settings.concurrency = fixed(50);
+        scenario.settings.retry.max_attempts = 1;
+        scenario.sim.http2.http1_required = true;
+        scenario.sim.http2.refuse_every = refuse_every;
+        scenario.sim.http2.go_away_after = go_away_after;
+        let (ended, seen) = run(scenario, (acceptor, authority.trusted()), (0, none)).await;
+        assert_eq!(
+            (ended.summary.ok, ended.summary.failed),
+            (200, 0),
+            "{seen:?}"
+        );
+        assert_eq!(ended.summary.failed_attempts, [], "it costs no attempt");
+        assert_eq!(ended.summary.maybe_billed, 0);
+        // All began with one connection, and nothing but HTTP/1.1 is offered afterwards.
+        assert_eq!(seen.h2(), 1, "{seen:?}");
+        assert!((2..=51).contains(&seen.handshakes()), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_wants_http1_gets_none_where_http2_was_asked_for() {
+    let authority = Authority::new("ours");
+    let acceptor = offering(&authority.acceptor(HOST, |_| {}), &["h2", "http/1.1"]);
+    let mut scenario = quick(10);
+    scenario.settings.concurrency = fixed(1);
+    scenario.sim.http2.http1_required = true;
+    scenario.sim.http2.refuse_every = 1;
+    let way = (acceptor, authority.trusted());
+    let (ended, _) = run_speaking(scenario, way, (0, none), HttpVersion::Http2).await;
+    assert_eq!(ended.summary.stopped, Some(StopReason::Outage));
+    assert_eq!((ended.summary.pending, ended.summary.maybe_billed), (10, 0));
+    let example = ended.summary.stop_example.unwrap();
+    assert_eq!(example.provider_code.as_deref(), Some("http_1_1_required"));
+}
+
 #[tokio::test]
 async fn a_version_that_the_server_does_not_speak_is_no_other_one() {
     for (offered, http) in [
