@@ -139,7 +139,7 @@ fn memory_is_for_what_is_in_flight() {
 fn answers_without_end_do_not_fill_the_memory() {
     // Sixteen that are cut off at 64 MiB each.
     const ITEMS: usize = 16;
-    const MOST_MB: u64 = 640;
+    const MOST_MB: u64 = 448;
     let folder = Folder::with("in.txt", items(ITEMS));
     let sim = Simulator::start(&["--latency", "0", "--fault", "huge-body=1"]);
     let arguments = [

@@ -10,7 +10,7 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::time::Instant;
 
@@ -63,35 +63,54 @@ pub(super) enum Ended {
     Bad(FailureKind, String),
 }
 
+/// The most that a part of a body grows to: a body is not moved as it grows, so that a large one
+/// takes hardly more memory than it has bytes.
+const PART: usize = 4 << 20;
+
 /// A body as far as it has arrived.
 #[derive(Default)]
 pub(super) struct Collected {
+    /// As it came, and all of it when nothing follows.
     first: Bytes,
-    rest: BytesMut,
+    /// What follows, each part about twice as large as the one before.
+    rest: Vec<Vec<u8>>,
+    len: usize,
 }
 
 impl Collected {
     pub(super) fn push(&mut self, chunk: Bytes) {
+        self.len += chunk.len();
         if self.first.is_empty() {
             self.first = chunk;
-        } else {
-            if self.rest.is_empty() {
-                self.rest.extend_from_slice(&self.first);
-            }
-            self.rest.extend_from_slice(&chunk);
+            return;
+        }
+        let last = self.rest.last_mut();
+        let room = last.as_ref().map_or(0, |last| last.capacity() - last.len());
+        let (here, there) = chunk.split_at(room.min(chunk.len()));
+        if let Some(last) = last {
+            last.extend_from_slice(here);
+        }
+        if !there.is_empty() {
+            let mut part = Vec::with_capacity(self.len.min(PART).max(there.len()));
+            part.extend_from_slice(there);
+            self.rest.push(part);
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.first.len().max(self.rest.len())
+        self.len
     }
 
     pub(super) fn into_bytes(self) -> Bytes {
         if self.rest.is_empty() {
-            self.first
-        } else {
-            self.rest.freeze()
+            return self.first;
         }
+        let mut whole = Vec::with_capacity(self.len);
+        whole.extend_from_slice(&self.first);
+        for part in self.rest {
+            whole.extend_from_slice(&part);
+        }
+        whole.into()
     }
 }
 
@@ -303,5 +322,26 @@ impl std::fmt::Debug for Connection {
             .field("exchanges", &self.exchanges)
             .field("open", &self.open)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_what_its_pieces_are() {
+        for size in [1, 7, 1_000, 16 << 10, 5 << 20] {
+            let wanted: Vec<u8> = (0..9 << 20).map(|n: u32| (n % 251) as u8).collect();
+            let wanted = &wanted[..wanted.len().min(10_000 * size)];
+            let mut body = Collected::default();
+            for piece in wanted.chunks(size) {
+                body.push(Bytes::copy_from_slice(piece));
+            }
+            assert_eq!(body.len(), wanted.len());
+            let room: usize = body.rest.iter().map(Vec::capacity).sum();
+            assert!(room <= 2 * wanted.len() && room <= wanted.len() + PART);
+            assert!(body.into_bytes() == wanted, "{size}");
+        }
     }
 }

@@ -450,4 +450,22 @@ mod tests {
         let size = size_of_val(&transport.exchange(&call, &body));
         assert!(size < 3_000, "{size} bytes");
     }
+
+    #[test]
+    fn a_call_does_not_show_its_key() {
+        let pipes = Connector::Memory(MemoryConnector::new(drop));
+        let origin = BaseUrl::parse("http://sim.local").unwrap();
+        let transport = Transport::new(origin, pipes, Timeouts::default()).unwrap();
+        let mut headers = HeaderMap::new();
+        let mut key = HeaderValue::from_static("hush");
+        key.set_sensitive(true);
+        headers.insert("authorization", key);
+        let shown = format!("{:?}", transport.call("/", &headers).unwrap());
+        let as_numbers = format!("{:?}", b"hush");
+        let as_numbers = as_numbers.trim_matches(['[', ']']);
+        assert!(
+            !shown.contains("hush") && !shown.contains(as_numbers),
+            "{shown}"
+        );
+    }
 }

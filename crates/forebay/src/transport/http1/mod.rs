@@ -10,6 +10,8 @@
 mod body;
 mod head;
 
+use std::fmt;
+
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -29,8 +31,7 @@ const SMALL: usize = 8 << 10;
 /// What is wrong with bytes that are no HTTP answer, without any of their content.
 pub type Wrong = &'static str;
 
-/// The head of requests, but for the length of their bodies.
-#[derive(Debug)]
+/// The head of requests, but for the length of their bodies. It has secrets in it.
 pub(super) struct RequestHead {
     lines: Vec<u8>,
     /// Whether the length follows: a request that has no body by its nature tells none.
@@ -38,8 +39,9 @@ pub(super) struct RequestHead {
 }
 
 impl RequestHead {
-    /// Writes a head; a URI with a scheme is for a proxy. Names and values of `headers` are those of HTTP already, so that nothing in
-    /// them can end a line; how long the body is nobody else may say.
+    /// Writes a head; a URI with a scheme is for a proxy. Names and values of `headers` are those
+    /// of HTTP already, so that nothing in them can end a line; how long the body is nobody else
+    /// may say.
     pub(super) fn new(method: &http::Method, uri: &http::Uri, headers: &HeaderMap) -> RequestHead {
         let target = match (uri.scheme(), uri.path_and_query()) {
             (Some(_), _) => uri.to_string(),
@@ -74,6 +76,13 @@ impl RequestHead {
     }
 }
 
+/// Shows none of it.
+impl fmt::Debug for RequestHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestHead").finish_non_exhaustive()
+    }
+}
+
 /// Reads the answers that a connection brings, one after another.
 ///
 /// ```
@@ -86,7 +95,7 @@ impl RequestHead {
 /// assert!(matches!(reader.piece(), Ok(Piece::End)));
 /// assert!(reader.is_between());
 /// ```
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct AnswerReader {
     /// What was pushed and not read yet.
     buffer: BytesMut,
@@ -186,8 +195,16 @@ impl AnswerReader {
     }
 }
 
+/// Shows how far it has read, and nothing of the answer.
+impl fmt::Debug for AnswerReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnswerReader")
+            .field("body", &self.body)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A request on its way out.
-#[derive(Debug)]
 pub(super) struct Outgoing {
     head: Vec<u8>,
     body: Bytes,
