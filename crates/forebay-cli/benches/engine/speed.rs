@@ -10,7 +10,7 @@ use crate::subject::{Run, write_input};
 use crate::yardstick::{self, Client, Load, PythonClient, Tool};
 
 /// Rows of a round.
-const ROWS: usize = 100_000;
+const ROWS: usize = 300_000;
 /// Rows of a round that is only to show that it works.
 const FEW_ROWS: usize = 10_000;
 /// Requests in flight.
