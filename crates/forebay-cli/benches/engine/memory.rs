@@ -13,7 +13,7 @@ const MANY_ROWS: usize = 10_000_000;
 /// Rows of the long run of a short measurement.
 const SOME_ROWS: usize = 200_000;
 /// Rows of the run to compare with.
-const FEW_ROWS: usize = 10_000;
+const FEW_ROWS: usize = 100_000;
 /// Requests in flight.
 const IN_FLIGHT: usize = 50;
 /// What counts as the beginning.
