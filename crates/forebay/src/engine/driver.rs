@@ -104,7 +104,7 @@ impl std::fmt::Debug for Run<'_> {
 /// let tls = Connector::Net(tls_config(None)?);
 /// let transport = Transport::new(endpoint.base_url.clone(), tls, settings.timeouts)?;
 /// let source = Source::open(input, prompting)?;
-/// let feed = engine::feed_in_thread(source, endpoint.clone(), FeedOptions::default())?;
+/// let feed = engine::feed_in_thread(source, endpoint.clone(), Default::default())?;
 /// let mut rows = Collect::default();
 /// let (_control, control) = engine::control();
 /// let summary = engine::run(engine::Run {
